@@ -1,0 +1,7 @@
+"""A real Kafka on this machine: one KRaft node as a child process, without Maven, Docker or a Java of one's own."""
+
+from deploy.kafka.broker import Broker, NotStarted, local_kafka
+from deploy.kafka.jars import WrongJar
+from deploy.kafka.java import NoJava
+
+__all__ = ["Broker", "NoJava", "NotStarted", "WrongJar", "local_kafka"]

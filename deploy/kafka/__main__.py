@@ -1,0 +1,31 @@
+"""`python -m deploy.kafka [--port 9092] [--directory var/kafka/local] [--heap 256m]`: runs until Ctrl-C or SIGTERM."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import signal
+import sys
+from pathlib import Path
+
+from deploy.kafka.broker import local_kafka
+from deploy.kafka.kit import cache_directory
+from deploy.kafka.say import say
+
+
+def main() -> int:
+    arguments = argparse.ArgumentParser(prog="python -m deploy.kafka", description="A real Kafka on this machine.")
+    arguments.add_argument("--port", type=int, default=9092)
+    arguments.add_argument("--directory", type=Path, default=cache_directory() / "local", help="where its data stays")
+    arguments.add_argument("--heap", default="256m")
+    given = arguments.parse_args()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    with contextlib.suppress(KeyboardInterrupt), local_kafka(given.directory, port=given.port, heap=given.heap) as kafka:
+        say(f"Kafka serves at {kafka}, its data is in {given.directory}; Ctrl-C ends it")
+        while True:
+            signal.pause()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
