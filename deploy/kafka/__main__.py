@@ -18,10 +18,10 @@ def main() -> int:
     arguments.add_argument("--port", type=int, default=9092)
     arguments.add_argument("--directory", type=Path, default=cache_directory() / "local", help="where its data stays")
     arguments.add_argument("--heap", default="256m")
-    given = arguments.parse_args()
+    to = arguments.parse_args()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    with contextlib.suppress(KeyboardInterrupt), local_kafka(given.directory, port=given.port, heap=given.heap) as kafka:
-        say(f"Kafka serves at {kafka}, its data is in {given.directory}; Ctrl-C ends it")
+    with contextlib.suppress(KeyboardInterrupt), local_kafka(to.directory, port=to.port, heap=to.heap) as kafka:
+        say(f"Kafka serves at {kafka}, its data is in {to.directory}; Ctrl-C ends it")
         while True:
             signal.pause()
     return 0

@@ -1,4 +1,4 @@
-"""Kafka's jars: fetched from Maven Central by jgo, and never used without the sum that is committed beside this file."""
+"""Kafka's jars: fetched from Maven Central by jgo, and used only if their sums are those committed beside this file."""
 
 from __future__ import annotations
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from types import TracebackType
 
 LINES = 5  # without a terminal
 
@@ -32,6 +31,6 @@ class Progress:
     def __enter__(self) -> Progress:
         return self
 
-    def __exit__(self, _kind: type[BaseException] | None, _error: BaseException | None, _at: TracebackType | None) -> None:
+    def __exit__(self, *_ending: object) -> None:
         if self.live:
             sys.stderr.write("\n")
