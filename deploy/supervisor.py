@@ -25,13 +25,14 @@ def restarts(code: int) -> bool:
 
 @dataclass
 class Supervised:
-    """One process under the loop. `deaths` are the exit codes after which it was started again."""
+    """One process under the loop. `deaths` are the exit codes after which it was started again; `up` while it runs."""
 
     command: Sequence[str]
     env: Mapping[str, str] | None = None
     log: Path | None = None
     deaths: list[int] = field(default_factory=list)
-    _process: asyncio.subprocess.Process | None = None
+    up: asyncio.Event = field(default_factory=asyncio.Event)
+    _process: asyncio.subprocess.Process | None = field(default=None, repr=False)
 
     async def run(self) -> int:
         """Its exit code, once that is one that is not restarted. Cancelled, it stops the process first."""
@@ -44,10 +45,6 @@ class Supervised:
             raise
         return code
 
-    @property
-    def alive(self) -> bool:
-        return self._process is not None and self._process.returncode is None
-
     def kill(self) -> bool:
         """kill -9; False if there was nothing to kill."""
         return self._signal(signal.SIGKILL)
@@ -55,7 +52,10 @@ class Supervised:
     async def _once(self) -> int:
         with _opened(self.log) as out:
             self._process = await asyncio.create_subprocess_exec(*self.command, env=self.env, stdout=out, stderr=out)
-        return await self._process.wait()
+        self.up.set()
+        code = await self._process.wait()
+        self.up.clear()
+        return code
 
     async def _stop(self) -> None:
         if self._process is None or not self._signal(signal.SIGTERM):
@@ -67,7 +67,7 @@ class Supervised:
             await self._process.wait()
 
     def _signal(self, what: signal.Signals) -> bool:
-        if self._process is None or not self.alive:
+        if self._process is None or self._process.returncode is not None:
             return False
         try:
             self._process.send_signal(what)

@@ -47,10 +47,9 @@ def test_cancelling_stops_the_process() -> None:
     async def scene() -> Supervised:
         worker = Supervised([sys.executable, "-c", "import time; time.sleep(60)"])
         running = asyncio.create_task(worker.run())
-        while not worker.alive:
-            await asyncio.sleep(0)
+        await asyncio.wait_for(worker.up.wait(), 10)
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
         return worker
 
-    assert not asyncio.run(scene()).alive
+    assert not asyncio.run(scene()).kill()
