@@ -12,7 +12,7 @@ from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 import msgspec
 
-from app.wire.topics import Topic
+from app.wire.topics import Sources, Topic
 
 S = TypeVar("S")
 V = TypeVar("V")
@@ -92,12 +92,6 @@ class View(Generic[V]):
 
     name: str
     topic: Topic | None = None
-
-
-class Sources(NamedTuple):
-    """Topics that only the settings of a worker name; `name` is the word for them."""
-
-    name: str
 
 
 Source = Topic | Sources

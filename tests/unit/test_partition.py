@@ -28,7 +28,7 @@ def test_both_hashes_equal_javas(key: bytes, java: int) -> None:
 
 
 def test_wheel_and_fallback_agree_at_every_length_of_the_tail() -> None:
-    draw = random.Random(5)  # noqa: S311  (test keys, not secrets)
+    draw = random.Random(5)
     for n in range(70):
         for key in (draw.randbytes(n), b"\xff" * n, b"\x00" * n):
             assert murmur2(key) == murmur2_fallback(key)
