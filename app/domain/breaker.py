@@ -1,103 +1,239 @@
-"""Circuit breaker, as Resilience4j 2.4 has it, folded from the outcomes of calls that others made."""
+"""Circuit breaker: CircuitBreakerStateMachine of Resilience4j 2.4, folded from the outcomes of calls that others made.
+
+It sees no request for permission, so OPEN ends with the first call that ends after the wait, and
+who may probe in HALF_OPEN is for the callers to keep.
+"""
 
 from __future__ import annotations
 
-from enum import StrEnum
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NamedTuple
 
 import msgspec
 
-Natural = Annotated[int, msgspec.Meta(ge=0)]
+from .calls import BreakerAct, BreakerState, CallOutcome, Natural, Sighting, State, Transition
+from .errors import PassedOver
+from .window import FAILED, NEVER, SLOW, Window, shown, single
+
+__all__ = [
+    "EVERY",
+    "Breaker",
+    "BreakerAct",
+    "BreakerState",
+    "CallOutcome",
+    "Change",
+    "Policy",
+    "Sighting",
+    "State",
+    "Transition",
+    "decide",
+    "due",
+    "expire",
+]
+
+Percent = Annotated[float, msgspec.Meta(gt=0, le=100)]
+Positive = Annotated[int, msgspec.Meta(ge=1)]
+
+EVERY = "*"  # the name under which the policy stands for services that have none of their own
 
 
-class State(StrEnum):
-    """In the order of Resilience4j's numeric codes."""
+class Policy(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """Resilience4j's names and defaults; durations in ms. The window is COUNT_BASED."""
 
-    CLOSED = "CLOSED"
-    OPEN = "OPEN"
-    HALF_OPEN = "HALF_OPEN"
-    DISABLED = "DISABLED"
-    FORCED_OPEN = "FORCED_OPEN"
-    METRICS_ONLY = "METRICS_ONLY"
-
-
-class CallOutcome(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
-    """One call (`outcome`), or at most a second of calls (`counts`). `at` is evidence, never time."""
-
-    service: Annotated[str, msgspec.Meta(min_length=1)]
-    outcome: str | None = None
-    counts: dict[str, Natural] | None = None
-    caller: str | None = None
-    instance: str | None = None
-    operation: str | None = None
-    region: str | None = None
-    duration_ms: Natural | None = None
-    error: str | None = None
-    at: int | None = None
-    slow_call_duration_ms: Natural | None = None
-    from_at: int | None = None
-    to_at: int | None = None
-    seen_seq: int | None = None
-
-    def __post_init__(self) -> None:
-        if (self.outcome is None) == (self.counts is None):
-            raise ValueError("expected either `outcome` or `counts`")
+    failure_rate_threshold: Percent = 50.0
+    slow_call_rate_threshold: Percent = 100.0
+    slow_call_duration_threshold_ms: Positive = 60_000
+    sliding_window_size: Positive = 100
+    minimum_number_of_calls: Positive = 100
+    permitted_number_of_calls_in_half_open_state: Positive = 10
+    wait_duration_in_open_state_ms: Positive = 60_000
+    automatic_transition_from_open_to_half_open_enabled: bool = False
+    max_wait_duration_in_half_open_state_ms: Natural = 0  # 0: no limit
+    transition_to_state_after_wait_duration: Literal["OPEN", "CLOSED"] = "OPEN"
+    config_version: int = 1
 
 
-class BreakerAct(msgspec.Struct, frozen=True, kw_only=True):
-    act_id: Annotated[str, msgspec.Meta(min_length=1)]
-    service: Annotated[str, msgspec.Meta(min_length=1)]
-    breaker: Annotated[str, msgspec.Meta(min_length=1)]
-    act: Literal["force-open", "close", "disable", "metrics-only", "reset"]
-    reason: str
-    actor: str
+class Breaker(msgspec.Struct, frozen=True, array_like=True):
+    """`until_at` ends OPEN or HALF_OPEN, 0: nothing does; `timed`: at that instant, without a call."""
+
+    state: State = State.CLOSED
+    since_at: int = 0
+    until_at: int = 0
+    timed: bool = False
+    window: Window = Window()
+    not_permitted: int = 0
+    first_failure: Sighting = Sighting()  # since the window was last without one
+    last_failure: Sighting = Sighting()
+    seq: int = 0
 
 
-class Sighting(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
-    """Who saw a failure, and when it was recorded; empty where there was none."""
-
-    at: int | None = None
-    outcome: str | None = None
-    caller: str | None = None
-    instance: str | None = None
-    operation: str | None = None
-    error: str | None = None
-
-
-class Transition(msgspec.Struct, frozen=True, kw_only=True):
-    """A change of state with its evidence. Rates are -1 below the minimum number of calls."""
-
-    breaker: str
-    service: str
-    scope: str
-    from_: State = msgspec.field(name="from")
+class Verdict(NamedTuple):
     to: State
-    cause: str  # failure-rate, slow-call-rate, wait, trial, act, result
-    at: int
-    failure_rate: float
-    slow_call_rate: float
-    buffered_calls: int
-    failed_calls: int
-    slow_calls: int
-    first_failure: Sighting
-    last_failure: Sighting
-    config_version: int
-    seq: int
+    cause: str
 
 
-class BreakerState(msgspec.Struct, frozen=True, kw_only=True):
-    """The newest state, for clients and for every worker; an older `seq` is ignored."""
+class Change(NamedTuple):
+    transition: Transition
+    state: BreakerState
 
-    breaker: str
-    service: str
-    scope: str
-    state: State
-    since_at: int
-    until_at: int | None
-    permits_half_open: int
-    failure_rate: float
-    slow_call_rate: float
-    slow_call_duration_ms: int
-    config_version: int
-    seq: int
-    at: int
+
+Decision = tuple[Breaker | None, tuple[Change, ...]]
+
+
+def due(breaker: Breaker) -> int | None:
+    return breaker.until_at if breaker.timed else None
+
+
+def decide(breaker: Breaker | None, call: CallOutcome, at_ms: int, policy: Policy) -> Decision:
+    """Fold one outcome into the breaker. Raises PassedOver for what is not counted."""
+    if call.counts is not None:
+        raise PassedOver("folded-counts")
+    match call.outcome:
+        case "success" | "failure" | "timeout":
+            return _judge(breaker or Breaker(since_at=at_ms), call, at_ms, policy)
+        case "rejected":
+            breaker = breaker or Breaker(since_at=at_ms)
+            return msgspec.structs.replace(breaker, not_permitted=breaker.not_permitted + 1), ()
+        case "ignored":
+            return breaker, ()
+        case _:
+            raise PassedOver("unknown-outcome")
+
+
+def expire(breaker: Breaker, service: str, now_ms: int, policy: Policy) -> Decision:
+    """What a timer does: OPEN ends by itself, or HALF_OPEN has waited long enough for its probes."""
+    if not breaker.timed or now_ms < breaker.until_at:
+        return breaker, ()
+    to = State.HALF_OPEN if breaker.state is State.OPEN else State(policy.transition_to_state_after_wait_duration)
+    breaker, change = _enter(breaker, Verdict(to, "wait"), service, now_ms, policy)
+    return breaker, (change,)
+
+
+def _judge(breaker: Breaker, call: CallOutcome, at_ms: int, policy: Policy) -> Decision:
+    changes: tuple[Change, ...] = ()
+    if breaker.state is State.OPEN and at_ms > breaker.until_at:
+        breaker, change = _enter(breaker, Verdict(State.HALF_OPEN, "wait"), call.service, at_ms, policy)
+        changes = (change,)
+    breaker = _record(breaker, call, at_ms, policy)
+    verdict = _verdict(breaker, policy)
+    if verdict:
+        breaker, change = _enter(breaker, verdict, call.service, at_ms, policy)
+        changes += (change,)
+    return breaker, changes
+
+
+def _record(breaker: Breaker, call: CallOutcome, at_ms: int, policy: Policy) -> Breaker:
+    failed = call.outcome != "success"
+    slow = (call.duration_ms or 0) > policy.slow_call_duration_threshold_ms
+    window = breaker.window.add(failed * FAILED | slow * SLOW, _size(breaker, policy))
+    first, last = breaker.first_failure, breaker.last_failure
+    if failed:
+        last = Sighting(
+            at=at_ms,
+            outcome=call.outcome,
+            caller=call.caller,
+            instance=call.instance,
+            operation=call.operation,
+            error=call.error,
+        )
+        first = last if window.failed == 1 else first
+    elif not window.failed and breaker.window.failed:
+        first = last = Sighting()
+    return msgspec.structs.replace(breaker, window=window, first_failure=first, last_failure=last)
+
+
+def _size(breaker: Breaker, policy: Policy) -> int:
+    """OPEN keeps the window that it opened with, for calls that end late."""
+    match breaker.state:
+        case State.OPEN:
+            return breaker.window.size or policy.sliding_window_size
+        case State.HALF_OPEN:
+            return policy.permitted_number_of_calls_in_half_open_state
+        case _:
+            return policy.sliding_window_size
+
+
+def _verdict(breaker: Breaker, policy: Policy) -> Verdict | None:
+    if breaker.state not in (State.CLOSED, State.HALF_OPEN):
+        return None
+    failure_rate, slow_call_rate = breaker.window.rates(policy.minimum_number_of_calls)
+    if failure_rate == NEVER:
+        return None
+    failing = failure_rate >= single(policy.failure_rate_threshold)
+    slow = slow_call_rate >= single(policy.slow_call_rate_threshold)
+    if breaker.state is State.HALF_OPEN:
+        return Verdict(State.OPEN if failing or slow else State.CLOSED, "trial")
+    if failing or slow:
+        return Verdict(State.OPEN, "failure-rate" if failing else "slow-call-rate")
+    return None
+
+
+def _enter(breaker: Breaker, verdict: Verdict, service: str, at_ms: int, policy: Policy) -> tuple[Breaker, Change]:
+    to = verdict.to
+    wait_ms, timed = _stay(to, policy)
+    entered = Breaker(
+        state=to, since_at=at_ms, until_at=at_ms + wait_ms if wait_ms else 0, timed=timed, seq=breaker.seq + 1
+    )
+    if to is State.OPEN:
+        entered = msgspec.structs.replace(
+            entered,
+            window=breaker.window,
+            not_permitted=breaker.not_permitted,
+            first_failure=breaker.first_failure,
+            last_failure=breaker.last_failure,
+        )
+    return entered, Change(
+        _transition(breaker, entered, verdict.cause, service, policy), _published(entered, service, policy)
+    )
+
+
+def _stay(state: State, policy: Policy) -> tuple[int, bool]:
+    """How long a state lasts (0: until calls end it), and whether a timer ends it."""
+    match state:
+        case State.OPEN:
+            return policy.wait_duration_in_open_state_ms, policy.automatic_transition_from_open_to_half_open_enabled
+        case State.HALF_OPEN:
+            longest_ms = policy.max_wait_duration_in_half_open_state_ms
+            return longest_ms, longest_ms > 0
+        case _:
+            return 0, False
+
+
+def _transition(before: Breaker, after: Breaker, cause: str, service: str, policy: Policy) -> Transition:
+    failure_rate, slow_call_rate = before.window.rates(policy.minimum_number_of_calls)
+    return Transition(
+        breaker=service,
+        service=service,
+        scope="service",
+        from_=before.state,
+        to=after.state,
+        cause=cause,
+        at=after.since_at,
+        failure_rate=shown(failure_rate),
+        slow_call_rate=shown(slow_call_rate),
+        buffered_calls=before.window.buffered,
+        failed_calls=before.window.failed,
+        slow_calls=before.window.slow,
+        first_failure=before.first_failure,
+        last_failure=before.last_failure,
+        config_version=policy.config_version,
+        seq=after.seq,
+    )
+
+
+def _published(breaker: Breaker, service: str, policy: Policy) -> BreakerState:
+    failure_rate, slow_call_rate = breaker.window.rates(policy.minimum_number_of_calls)
+    return BreakerState(
+        breaker=service,
+        service=service,
+        scope="service",
+        state=breaker.state,
+        since_at=breaker.since_at,
+        until_at=breaker.until_at or None,
+        permits_half_open=policy.permitted_number_of_calls_in_half_open_state,
+        failure_rate=shown(failure_rate),
+        slow_call_rate=shown(slow_call_rate),
+        slow_call_duration_ms=policy.slow_call_duration_threshold_ms,
+        config_version=policy.config_version,
+        seq=breaker.seq,
+        at=breaker.since_at,
+    )

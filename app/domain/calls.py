@@ -1,0 +1,104 @@
+"""What is said about calls and about the breakers that judge them: the messages of the breaker row."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated, Literal
+
+import msgspec
+
+Natural = Annotated[int, msgspec.Meta(ge=0)]
+
+
+class State(StrEnum):
+    """In the order of Resilience4j's numeric codes."""
+
+    CLOSED = "CLOSED"
+    OPEN = "OPEN"
+    HALF_OPEN = "HALF_OPEN"
+    DISABLED = "DISABLED"
+    FORCED_OPEN = "FORCED_OPEN"
+    METRICS_ONLY = "METRICS_ONLY"
+
+
+class CallOutcome(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """One call (`outcome`), or at most a second of calls (`counts`). `at` is evidence, never time."""
+
+    service: Annotated[str, msgspec.Meta(min_length=1)]
+    outcome: str | None = None
+    counts: dict[str, Natural] | None = None
+    caller: str | None = None
+    instance: str | None = None
+    operation: str | None = None
+    region: str | None = None
+    duration_ms: Natural | None = None
+    error: str | None = None
+    at: int | None = None
+    slow_call_duration_ms: Natural | None = None
+    from_at: int | None = None
+    to_at: int | None = None
+    seen_seq: int | None = None
+
+    def __post_init__(self) -> None:
+        if (self.outcome is None) == (self.counts is None):
+            raise ValueError("expected either `outcome` or `counts`")
+
+
+class BreakerAct(msgspec.Struct, frozen=True, kw_only=True):
+    act_id: Annotated[str, msgspec.Meta(min_length=1)]
+    service: Annotated[str, msgspec.Meta(min_length=1)]
+    breaker: Annotated[str, msgspec.Meta(min_length=1)]
+    act: Literal["force-open", "close", "disable", "metrics-only", "reset"]
+    reason: str
+    actor: str
+    at: int
+
+
+class Sighting(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """Who saw a failure, and when it was recorded; empty where there was none."""
+
+    at: int | None = None
+    outcome: str | None = None
+    caller: str | None = None
+    instance: str | None = None
+    operation: str | None = None
+    error: str | None = None
+
+
+class Transition(msgspec.Struct, frozen=True, kw_only=True):
+    """A change of state with its evidence. Rates are -1 below the minimum number of calls."""
+
+    breaker: str
+    service: str
+    scope: str
+    from_: State = msgspec.field(name="from")
+    to: State
+    cause: str  # failure-rate, slow-call-rate, wait, trial, act, result
+    at: int
+    failure_rate: float
+    slow_call_rate: float
+    buffered_calls: int
+    failed_calls: int
+    slow_calls: int
+    first_failure: Sighting
+    last_failure: Sighting
+    config_version: int
+    seq: int
+
+
+class BreakerState(msgspec.Struct, frozen=True, kw_only=True):
+    """The newest state, for clients and for every worker; an older `seq` is ignored."""
+
+    breaker: str
+    service: str
+    scope: str
+    state: State
+    since_at: int
+    until_at: int | None
+    permits_half_open: int
+    failure_rate: float
+    slow_call_rate: float
+    slow_call_duration_ms: int
+    config_version: int
+    seq: int
+    at: int

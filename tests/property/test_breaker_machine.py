@@ -1,0 +1,120 @@
+"""The breaker against a model that keeps every call, and what holds in every state."""
+
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+
+from app.domain.breaker import Breaker, CallOutcome, Policy, State, decide, due, expire
+
+policies = st.builds(
+    Policy,
+    failure_rate_threshold=st.sampled_from([1.0, 50.0, 100.0]),
+    slow_call_rate_threshold=st.sampled_from([50.0, 100.0]),
+    slow_call_duration_threshold_ms=st.just(5),
+    sliding_window_size=st.integers(1, 4),
+    minimum_number_of_calls=st.integers(1, 4),
+    permitted_number_of_calls_in_half_open_state=st.integers(1, 3),
+    wait_duration_in_open_state_ms=st.integers(1, 9),
+    automatic_transition_from_open_to_half_open_enabled=st.booleans(),
+    max_wait_duration_in_half_open_state_ms=st.sampled_from([0, 4]),
+    transition_to_state_after_wait_duration=st.sampled_from(["OPEN", "CLOSED"]),
+)
+
+ALLOWED = {
+    (State.CLOSED, State.OPEN): {"failure-rate", "slow-call-rate"},
+    (State.OPEN, State.HALF_OPEN): {"wait"},
+    (State.HALF_OPEN, State.OPEN): {"trial", "wait"},
+    (State.HALF_OPEN, State.CLOSED): {"trial", "wait"},
+}
+
+
+class BreakerMachine(RuleBasedStateMachine):
+    @initialize(policy=policies)
+    def deploy(self, policy: Policy) -> None:
+        self.policy, self.breaker, self.now_ms = policy, Breaker(since_at=1_000), 1_000
+        self.calls: list[tuple[bool, bool]] = []  # the model: failed and slow, since the window was last emptied
+        self.seq = 0
+
+    @rule(ms=st.integers(1, 10))
+    def time_passes(self, ms: int) -> None:
+        self.now_ms += ms
+        due_ms = due(self.breaker)
+        if due_ms is not None and due_ms <= self.now_ms:
+            self._take(expire(self.breaker, "s", self.now_ms, self.policy))
+            if self.breaker.state is State.HALF_OPEN:
+                self.calls = []
+
+    @rule(outcome=st.sampled_from(["success", "failure", "timeout"]), duration_ms=st.sampled_from([None, 5, 6]))
+    def a_call_ends(self, outcome: str, duration_ms: int | None) -> None:
+        before = self.breaker
+        call = CallOutcome(service="s", outcome=outcome, duration_ms=duration_ms)
+        judged = decide(before, call, self.now_ms, self.policy)
+        if any(change.transition.to is State.HALF_OPEN for change in judged[1]):
+            self.calls = []
+        self.calls.append((outcome != "success", duration_ms == 6))
+        self._take(judged)
+        if before.state is State.OPEN and self.now_ms <= before.until_at:
+            assert self.breaker.state is State.OPEN
+
+    @rule(outcome=st.sampled_from(["rejected", "ignored"]))
+    def a_call_is_not_made(self, outcome: str) -> None:
+        window = self.breaker.window
+        self._take(decide(self.breaker, CallOutcome(service="s", outcome=outcome), self.now_ms, self.policy))
+        assert self.breaker.window == window
+
+    def _take(self, decision) -> None:
+        self.breaker, changes = decision
+        for transition, published in changes:
+            self.seq += 1
+            assert transition.cause in ALLOWED[transition.from_, transition.to]
+            assert transition.seq == published.seq == self.seq
+            assert (published.state, published.since_at) == (transition.to, self.now_ms)
+            assert bool(transition.failed_calls) == (transition.last_failure.at is not None)
+            if transition.cause in ("failure-rate", "slow-call-rate", "trial"):
+                self._check_verdict(transition)
+            if transition.to is State.CLOSED:
+                self.calls = []
+
+    def _check_verdict(self, transition) -> None:
+        """By the model's own sums: what the newest calls were, and which threshold they met."""
+        calls = self.calls[-transition.buffered_calls :]
+        failed, slow = (sum(column) * 100 / len(calls) for column in zip(*calls, strict=True))
+        failing = failed >= self.policy.failure_rate_threshold
+        slowing = slow >= self.policy.slow_call_rate_threshold
+        assert (transition.to is State.OPEN) == (failing or slowing)
+        assert transition.cause == "trial" or (transition.cause == "failure-rate") == failing
+        assert len(calls) >= min(self.policy.minimum_number_of_calls, self._size(transition.from_))
+
+    def _size(self, state: State) -> int:
+        if state is State.CLOSED:
+            return self.policy.sliding_window_size
+        return self.policy.permitted_number_of_calls_in_half_open_state
+
+    @invariant()
+    def the_window_holds_the_newest_calls(self) -> None:
+        window = self.breaker.window
+        newest = self.calls[-window.buffered :] if window.buffered else []
+        assert list(window.calls) == [failed | slow << 1 for failed, slow in newest]
+        assert window.failed == sum(failed for failed, _ in newest)
+        assert window.slow == sum(slow for _, slow in newest)
+        assert window.slow_failed == sum(failed and slow for failed, slow in newest)
+
+    @invariant()
+    def a_verdict_is_never_left_open(self) -> None:
+        """CLOSED never stands above a threshold, HALF_OPEN never has all its probes."""
+        if self.breaker.state is State.CLOSED:
+            failed, slow = self.breaker.window.rates(self.policy.minimum_number_of_calls)
+            assert failed < self.policy.failure_rate_threshold
+            assert slow < self.policy.slow_call_rate_threshold
+        if self.breaker.state is State.HALF_OPEN:
+            assert self.breaker.window.buffered < self._size(State.HALF_OPEN)
+
+    def teardown(self) -> None:
+        """From anywhere, a service that works is called again: no state is a dead end."""
+        for _ in range(20):
+            if self.breaker.state is State.OPEN:
+                self.time_passes(10)
+            self.a_call_ends("success", None)
+        assert self.breaker.state is State.CLOSED
+
+
+TestBreaker = BreakerMachine.TestCase
