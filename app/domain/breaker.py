@@ -15,7 +15,6 @@ from .errors import PassedOver
 from .window import FAILED, NEVER, SLOW, Window, shown, single
 
 __all__ = [
-    "EVERY",
     "Breaker",
     "BreakerAct",
     "BreakerState",
@@ -33,11 +32,14 @@ __all__ = [
 Percent = Annotated[float, msgspec.Meta(gt=0, le=100)]
 Positive = Annotated[int, msgspec.Meta(ge=1)]
 
-EVERY = "*"  # the name under which the policy stands for services that have none of their own
+def _setting(field: str) -> str:
+    """`wait_duration_in_open_state_ms` is `waitDurationInOpenState`."""
+    first, *rest = field.removesuffix("_ms").split("_")
+    return first + "".join(map(str.capitalize, rest))
 
 
-class Policy(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """Resilience4j's names and defaults; durations in ms. The window is COUNT_BASED."""
+class Policy(msgspec.Struct, frozen=True, kw_only=True, rename=_setting):
+    """Under Resilience4j's names, with its defaults; durations in ms. The window is COUNT_BASED."""
 
     failure_rate_threshold: Percent = 50.0
     slow_call_rate_threshold: Percent = 100.0
@@ -99,9 +101,9 @@ def decide(breaker: Breaker | None, call: CallOutcome, at_ms: int, policy: Polic
             raise PassedOver("unknown-outcome")
 
 
-def expire(breaker: Breaker, service: str, now_ms: int, policy: Policy) -> Decision:
+def expire(breaker: Breaker | None, service: str, now_ms: int, policy: Policy) -> Decision:
     """What a timer does: OPEN ends by itself, or HALF_OPEN has waited long enough for its probes."""
-    if not breaker.timed or now_ms < breaker.until_at:
+    if breaker is None or not breaker.timed or now_ms < breaker.until_at:
         return breaker, ()
     to = State.HALF_OPEN if breaker.state is State.OPEN else State(policy.transition_to_state_after_wait_duration)
     breaker, change = _enter(breaker, Verdict(to, "wait"), service, now_ms, policy)

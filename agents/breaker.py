@@ -1,0 +1,28 @@
+"""call-outcomes -> breaker.decide -> breakers -> breaker-transitions, breaker-states"""
+
+from collections.abc import Iterable, Iterator
+
+from app.domain import breaker as domain
+from app.domain.breaker import Breaker, CallOutcome, Policy
+from app.engine.processor import Change, Due, Out, Reading, Record, processor
+from app.wire.topics import BREAKER_STATES, BREAKER_TRANSITIONS, CALL_OUTCOMES
+from tables.breaker import breakers, policies
+
+
+@processor(CALL_OUTCOMES, keeps=breakers, reads=(policies,), row="breaker", timers=True)
+def judge_calls(
+    breaker: Breaker | None, value: CallOutcome | Due, record: Record, policies: Reading[Policy]
+) -> Change[Breaker]:
+    policy = policies[record.key]
+    if isinstance(value, Due):
+        breaker, changes = domain.expire(breaker, record.key, record.now_ms, policy)
+    else:
+        breaker, changes = domain.decide(breaker, value, record.at_ms, policy)
+    return breaker, announce(changes)
+
+
+def announce(changes: Iterable[domain.Change]) -> Iterator[Out]:
+    for transition, state in changes:
+        change_id = f"{state.breaker}#{state.seq}"
+        yield Out(BREAKER_TRANSITIONS, transition.breaker, transition, change_id)
+        yield Out(BREAKER_STATES, state.breaker, state, change_id)

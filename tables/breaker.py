@@ -1,0 +1,16 @@
+"""The breaker of each service, keyed and partitioned as call-outcomes; and the policies that the settings give."""
+
+from app.domain.breaker import Breaker, Policy, State, due
+from app.engine.processor import Table, View
+
+_ORDINALS = {state: ordinal for ordinal, state in enumerate(State)}
+
+breakers = Table(
+    "breakers",
+    id=2,
+    state=Breaker,
+    due=due,
+    mark=lambda breaker: _ORDINALS[breaker.state],
+    marks=tuple(State),
+)
+policies: View[Policy] = View("breaker policies")
