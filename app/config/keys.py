@@ -1,0 +1,35 @@
+"""What a setting is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum, auto
+
+from app.config.units import ANY, Kind
+
+
+class Effect(Enum):
+    USED = auto()
+    IDLE = auto()
+    REFUSED = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    name: str
+    kind: Kind
+    default: str | None = None
+    meaning: str = ""
+    effect: Effect = Effect.USED
+
+    @property
+    def segments(self) -> tuple[str, ...]:
+        return tuple(self.name.split("."))
+
+
+def idle(name: str, kind: Kind = ANY) -> Key:
+    return Key(name, kind, meaning="accepted, without effect here", effect=Effect.IDLE)
+
+
+def refused(name: str, instead: str) -> Key:
+    return Key(name, ANY, meaning=instead, effect=Effect.REFUSED)

@@ -1,0 +1,133 @@
+"""What a worker and the command run with: read once, checked at once, then never again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from app.config import policies
+from app.config.binding import Bound, Value
+from app.config.errors import SettingsRefused
+from app.domain.breaker import Policy
+from app.domain.participant import Participant, usual
+from app.domain.retry import RetryPolicy
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """Where a record of a domain topic says its type, or which type all its records have."""
+
+    type_from: str | None = None
+    type: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Instants and durations are ms, sizes bytes. Each field's meaning stands in `catalogue.py`."""
+
+    application: str
+    bootstrap_servers: tuple[str, ...]
+    group_id: str
+    auto_offset_reset: str
+    host: str
+    port: int
+    port_is_fixed: bool  # IOPT_PORT: taken as it is, whatever the worker's slot
+    partitions: int
+    replication_factor: int
+    dlq_partitions: int
+    topic_prefix: str
+    cluster: str
+    data_dir: str
+    definitions: tuple[str, ...]
+    routes: Mapping[str, Route]
+    participants: Mapping[str, Participant]
+    timer_wait_ms: int
+    commit_interval_ms: int
+    commit_interval_busy_ms: int
+    transaction_max_records: int
+    transaction_max_bytes: int
+    transaction_timeout_ms: int
+    session_timeout_ms: int
+    cache_bytes: int
+    event_max_bytes: int
+    error_max_bytes: int
+    saga_max_bytes: int
+    id_max_bytes: int
+    notices: tuple[str, ...] = field(compare=False, repr=False)  # to be logged once, at start
+    _bound: Bound = field(compare=False, repr=False)
+
+    @property
+    def bootstrap(self) -> str:
+        return ",".join(self.bootstrap_servers)
+
+    @property
+    def source(self) -> str:
+        """`ce_source` of what is sent."""
+        return f"/iopt/{self.cluster}"
+
+    def participant(self, name: str) -> Participant:
+        return self.participants.get(name) or usual(name)
+
+    def breaker_policy(self, service: str) -> Policy:
+        return policies.breaker_policy(self._bound, service)
+
+    @property
+    def breakers(self) -> tuple[str, ...]:
+        """The services that `resilience4j.circuitbreaker.instances` names."""
+        return tuple(self._bound.named(f"{policies.BREAKER}.instances."))
+
+    def retry_policy(self, participant: str) -> RetryPolicy:
+        return policies.retry_policy(self._bound, participant)
+
+    def values(self) -> list[Value]:
+        """What was set, with its origin: the last word on each."""
+        return list(self._bound.values.values())
+
+
+def build(bound: Bound) -> Settings:
+    """Raises SettingsRefused with all that is wrong."""
+    problems = [*bound.problems, *policies.problems(bound)]
+    if problems:
+        raise SettingsRefused(problems)
+    return Settings(
+        application=bound.get("spring.application.name"),
+        bootstrap_servers=bound.get("spring.kafka.bootstrap-servers"),
+        group_id=bound.get("spring.kafka.consumer.group-id"),
+        auto_offset_reset=bound.get("spring.kafka.consumer.auto-offset-reset"),
+        host=bound.get("server.address"),
+        port=bound.get("server.port"),
+        port_is_fixed=bound.origin("server.port") == "IOPT_PORT",
+        partitions=bound.get("iopt.partitions"),
+        replication_factor=bound.get("iopt.replication-factor"),
+        dlq_partitions=bound.get("iopt.dlq-partitions"),
+        topic_prefix=bound.get("iopt.topic-prefix"),
+        cluster=bound.get("iopt.cluster"),
+        data_dir=bound.get("iopt.data-dir"),
+        definitions=bound.get("iopt.definitions"),
+        routes={name: _route(bound, name) for name in bound.named("iopt.routes.")},
+        participants={name: _participant(bound, name) for name in bound.named("iopt.participants.")},
+        timer_wait_ms=bound.get("iopt.timer-wait"),
+        commit_interval_ms=bound.get("iopt.commit-interval"),
+        commit_interval_busy_ms=bound.get("iopt.commit-interval-busy"),
+        transaction_max_records=bound.get("iopt.transaction-max-records"),
+        transaction_max_bytes=bound.get("iopt.transaction-max-size"),
+        transaction_timeout_ms=bound.get("iopt.transaction-timeout"),
+        session_timeout_ms=bound.get("iopt.session-timeout"),
+        cache_bytes=bound.get("iopt.cache-size"),
+        event_max_bytes=bound.get("iopt.event-max-size"),
+        error_max_bytes=bound.get("iopt.error-max-size"),
+        saga_max_bytes=bound.get("iopt.saga-max-size"),
+        id_max_bytes=bound.get("iopt.id-max-size"),
+        notices=tuple(bound.notices),
+        _bound=bound,
+    )
+
+
+def _route(bound: Bound, topic: str) -> Route:
+    return Route(bound.get("iopt.routes.*.type-from", topic), bound.get("iopt.routes.*.type", topic))
+
+
+def _participant(bound: Bound, name: str) -> Participant:
+    own = usual(name)
+    commands = bound.get("iopt.participants.*.commands", name) or own.commands
+    return Participant(commands, bound.get("iopt.participants.*.breaker", name) or own.breaker)

@@ -1,0 +1,116 @@
+"""Texts of settings to values: durations and sizes as Spring writes them, numbers, words."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from app.domain.duration import duration_ms
+
+SIZE_BYTES = {"": 1, "b": 1, "kb": 1 << 10, "mb": 1 << 20, "gb": 1 << 30}  # binary, as Spring's DataSize has them
+
+_SIMPLE = re.compile(r"(\d+)\s*([a-z]*)", re.IGNORECASE)
+_FLAGS = dict.fromkeys(("true", "on", "yes", "1"), True) | dict.fromkeys(("false", "off", "no", "0"), False)
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """`parse` raises ValueError, without a word or with the reason; `expected` is for the message."""
+
+    expected: str
+    parse: Callable[[str], Any]
+    many: bool = False
+
+
+class Unsupported(ValueError):
+    """It means something, but that is not done here; the text says what to write instead."""
+
+
+def size_bytes(text: str) -> int:
+    found = _SIMPLE.fullmatch(text)
+    if found is None:
+        raise ValueError
+    return int(found[1]) * SIZE_BYTES[found[2].lower().replace("ib", "b")]
+
+
+def duration(least_ms: int = 0) -> Kind:
+    bound = f" of at least {least_ms} ms" if least_ms else ""
+    return Kind(f"a duration{bound}, as 30s, 1m, PT30S, 500ms or bare milliseconds", _at_least(duration_ms, least_ms))
+
+
+def size(least: int = 1) -> Kind:
+    return Kind(f"a size of at least {least} bytes, as 256KB, 4MB or bare bytes", _at_least(size_bytes, least))
+
+
+def whole(least: int, most: int | None = None) -> Kind:
+    def parse(text: str) -> int:
+        value = int(text) if re.fullmatch(r"-?\d+", text) else None
+        if value is None or value < least or (most is not None and value > most):
+            raise ValueError
+        return value
+
+    bounds = f"of at least {least}" if most is None else f"from {least} to {most}"
+    return Kind(f"a whole number {bounds}", parse)
+
+
+def number(above: float, most: float | None = None) -> Kind:
+    def parse(text: str) -> float:
+        value = float(text) if re.fullmatch(r"\d+(\.\d*)?", text) else None
+        if value is None or value <= above or (most is not None and value > most):
+            raise ValueError
+        return value
+
+    return Kind(f"a number above {above:g}" + ("" if most is None else f", at most {most:g}"), parse)
+
+
+def word(*allowed: str, unsupported: tuple[str, ...] = ()) -> Kind:
+    """One of few words; upper or lower case, `-` or `_`. Those `unsupported` exist elsewhere, but not here."""
+    known = {uniform(each): each for each in allowed}
+
+    def parse(text: str) -> str:
+        if uniform(text) in map(uniform, unsupported):
+            raise Unsupported(f"is not supported; expected {' or '.join(allowed)}")
+        return known[uniform(text)]
+
+    return Kind(" or ".join(allowed), parse)
+
+
+def matching(pattern: str, expected: str) -> Kind:
+    compiled = re.compile(pattern)
+
+    def parse(text: str) -> str:
+        if not compiled.fullmatch(text):
+            raise ValueError
+        return text
+
+    return Kind(expected, parse)
+
+
+def many(kind: Kind) -> Kind:
+    return Kind(f"a list, each {kind.expected}", kind.parse, many=True)
+
+
+def flag_of(text: str) -> bool:
+    return _FLAGS[text.lower()]
+
+
+def uniform(text: str) -> str:
+    """Spring's relaxed binding: camel case, kebab case and underscores are one."""
+    return text.lower().replace("-", "").replace("_", "")
+
+
+def _at_least(parse: Callable[[str], int], least: int) -> Callable[[str], int]:
+    def bounded(text: str) -> int:
+        value = parse(text)
+        if value < least:
+            raise ValueError
+        return value
+
+    return bounded
+
+
+TEXT = matching(r"[\s\S]+", "a text that is not empty")
+ANY = matching(r"[\s\S]*", "anything")
+FLAG = Kind("true or false", flag_of)

@@ -1,0 +1,212 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from app.config import Route, Settings, load
+from app.domain.participant import Participant
+from app.domain.retry import RetryPolicy
+
+FLOW = """\
+server: {port: 8104}
+spring:
+  application: {name: integration-optimization}
+  kafka:
+    bootstrap-servers: localhost:9092
+    producer: {retries: 3, acks: all, batch-size: 16384}
+    consumer: {group-id: integration-optimization, auto-offset-reset: earliest}
+  zipkin: {base-url: "http://localhost:9411", sender: {type: web}}
+  cloud: {stream: {kafka: {streams: {binder: {configuration: {commit.interval.ms: 1000}}}}}}
+resilience4j:
+  circuitbreaker:
+    instances:
+      payment-service: {slidingWindowSize: 20, minimumNumberOfCalls: 10, failureRateThreshold: 50, waitDurationInOpenState: 30s}
+      inventory-service: {slidingWindowSize: 30, minimumNumberOfCalls: 15, failureRateThreshold: 60, waitDurationInOpenState: 20s}
+  retry: {instances: {default: {maxAttempts: 3, waitDuration: 1s, exponentialBackoffMultiplier: 2}}}
+  bulkhead: {instances: {default: {maxConcurrentCalls: 100, maxWaitDuration: 0}}}
+"""  # noqa: E501
+
+SPELLED_OUT = """\
+server:
+  port: 8104
+spring:
+  application:
+    name: integration-optimization
+  kafka:
+    bootstrap-servers: localhost:9092
+    producer:
+      retries: 3
+      acks: all
+      batch-size: 16384
+    consumer:
+      group-id: integration-optimization
+      auto-offset-reset: earliest
+  zipkin:
+    base-url: http://localhost:9411
+    sender:
+      type: web
+  cloud:
+    stream:
+      kafka:
+        streams:
+          binder:
+            configuration:
+              commit.interval.ms: 1000
+resilience4j:
+  circuitbreaker:
+    instances:
+      payment-service:
+        sliding-window-size: 20
+        minimum-number-of-calls: 10
+        failure-rate-threshold: 50
+        wait-duration-in-open-state: PT30S
+      inventory-service:
+        slidingWindowSize: 30
+        minimumNumberOfCalls: 15
+        failureRateThreshold: 60
+        waitDurationInOpenState: 20000
+  retry:
+    instances:
+      default:
+        maxAttempts: 3
+        waitDuration: 1s
+        exponentialBackoffMultiplier: 2
+  bulkhead:
+    instances:
+      default:
+        maxConcurrentCalls: 100
+        maxWaitDuration: 0
+"""
+
+
+def settings(tmp_path: Path, text: str = "", **env: str) -> Settings:
+    file = tmp_path / "application.yml"
+    file.write_text(text)
+    return load(file, env)
+
+
+@pytest.mark.parametrize("text", [FLOW, SPELLED_OUT], ids=["flow", "spelled out"])
+def test_the_file_of_the_contract_loads_unchanged(tmp_path: Path, text: str) -> None:
+    found = settings(tmp_path, text)
+    assert (found.port, found.group_id, found.bootstrap) == (8104, "integration-optimization", "localhost:9092")
+    assert (found.application, found.auto_offset_reset) == ("integration-optimization", "earliest")
+    assert found.retry_policy("anyone") == RetryPolicy(max_attempts=3, wait_ms=1_000, multiplier=2.0)
+
+
+def test_what_has_no_effect_yet_is_named_once(tmp_path: Path) -> None:
+    named = [notice.partition(":")[0] for notice in settings(tmp_path, FLOW).notices]
+    assert named == [
+        "spring.kafka.producer.retries",
+        "spring.kafka.producer.acks",
+        "spring.kafka.producer.batch-size",
+        "spring.zipkin.base-url",
+        "spring.zipkin.sender.type",
+        "spring.cloud.stream.kafka.streams.binder.configuration.commit.interval.ms",
+        "resilience4j.bulkhead.instances.default.maxConcurrentCalls",
+        "resilience4j.bulkhead.instances.default.maxWaitDuration",
+    ]
+
+
+def test_without_a_file_everything_has_its_default(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    found = load(env={})
+    assert (found.group_id, found.port, found.host, found.partitions) == ("iopt", 8104, "127.0.0.1", 4)
+    assert (found.commit_interval_ms, found.commit_interval_busy_ms) == (10, 50)
+    assert (found.transaction_max_records, found.transaction_max_bytes) == (3_000, 4 << 20)
+    assert (found.event_max_bytes, found.error_max_bytes, found.saga_max_bytes) == (256 << 10, 4 << 10, 768 << 10)
+    assert (found.timer_wait_ms, found.session_timeout_ms, found.source) == (60_000, 10_000, "/iopt/local")
+
+
+@pytest.mark.parametrize(
+    "spelled",
+    ["iopt: {timer-wait: 5s}", "iopt: {timerWait: PT5S}", "iopt.timer_wait: 5000", "iopt:\n  timer-wait: 5000ms"],
+)
+def test_names_and_durations_are_relaxed(tmp_path: Path, spelled: str) -> None:
+    assert settings(tmp_path, spelled).timer_wait_ms == 5_000
+
+
+@pytest.mark.parametrize("variable", ["IOPT_TIMER_WAIT", "IOPT_TIMERWAIT"])
+def test_the_environment_wins_over_the_file(tmp_path: Path, variable: str) -> None:
+    assert settings(tmp_path, "iopt: {timer-wait: 5s}", **{variable: "7s"}).timer_wait_ms == 7_000
+
+
+def test_the_short_names_win_over_both_spellings(tmp_path: Path) -> None:
+    found = settings(
+        tmp_path,
+        "server: {port: 1}",
+        SERVER_PORT="2",
+        IOPT_PORT="3",
+        SPRING_KAFKA_BOOTSTRAPSERVERS="a:1",
+        IOPT_KAFKA="b:2",
+    )
+    assert (found.port, found.port_is_fixed, found.bootstrap) == (3, True, "b:2")
+
+
+def test_a_port_that_kubernetes_made_up_is_not_ours(tmp_path: Path) -> None:
+    found = settings(tmp_path, IOPT_PORT="tcp://10.0.0.7:8104", IOPT_SERVICE_HOST="10.0.0.7", IOPT_PORT_8104_TCP="x")
+    assert (found.port, found.port_is_fixed) == (8104, False)
+
+
+def test_a_variable_speaks_of_the_name_in_the_file(tmp_path: Path) -> None:
+    text = "iopt: {participants: {paymentService: {commands: a}}}"
+    found = settings(
+        tmp_path,
+        text,
+        IOPT_PARTICIPANTS_PAYMENT_SERVICE_BREAKER="pay",
+        IOPT_PARTICIPANTS_COURIER_SERVICE_COMMANDS="courier.cmd",
+    )
+    assert found.participant("paymentService") == Participant("a", "pay")
+    assert found.participant("courier-service") == Participant("courier.cmd", "courier-service")
+    assert found.participant("unheard-of") == Participant("unheard-of.commands", "unheard-of")
+
+
+def test_names_of_topics_keep_their_dots(tmp_path: Path) -> None:
+    text = 'iopt: {routes: {shop.orders.v1: {type_from: "$.eventType"}, payments: {type: payment.made}}}'
+    assert settings(tmp_path, text).routes == {
+        "shop.orders.v1": Route("$.eventType"),
+        "payments": Route(type="payment.made"),
+    }
+
+
+def test_placeholders_take_the_environment_then_the_file_then_their_default(tmp_path: Path) -> None:
+    text = "iopt: {cluster: '${REGION:${spring.application.name}}', data-dir: '${WHERE:/var}/${iopt.cluster}'}\n"
+    text += "spring: {application: {name: shop}}"
+    assert settings(tmp_path, text).data_dir == "/var/shop"
+    assert settings(tmp_path, text, REGION="eu", WHERE="/data").data_dir == "/data/eu"
+
+
+PROFILED = """\
+iopt: {cluster: one}
+---
+spring: {config: {activate: {on-profile: "prod & !eu"}}}
+iopt: {cluster: two}
+---
+spring.config.activate.on-profile: [eu, us]
+iopt: {cluster: three}
+"""
+
+
+@pytest.mark.parametrize(
+    ("profiles", "cluster"), [("", "one"), ("prod", "two"), ("prod,eu", "three"), ("us", "three"), ("dev", "one")]
+)
+def test_of_several_documents_those_of_the_profiles_count(tmp_path: Path, profiles: str, cluster: str) -> None:
+    assert settings(tmp_path, PROFILED, SPRING_PROFILES_ACTIVE=profiles).cluster == cluster
+    assert settings(tmp_path, f"spring: {{profiles: {{active: '{profiles}'}}}}\n---\n{PROFILED}").cluster == cluster
+
+
+def test_a_file_of_the_profile_beside_it_wins(tmp_path: Path) -> None:
+    (tmp_path / "application-prod.yml").write_text("iopt: {cluster: four}")
+    assert settings(tmp_path, PROFILED, SPRING_PROFILES_ACTIVE="prod").cluster == "four"
+
+
+def test_merged_maps_fill_in_what_is_missing(tmp_path: Path) -> None:
+    text = "iopt:\n  routes:\n    a: &all {type: x, type-from: $.t}\n    b: {<<: *all, type: y}\n"
+    assert settings(tmp_path, text).routes["b"] == Route("$.t", "y")
+
+
+def test_every_value_knows_where_it_came_from(tmp_path: Path) -> None:
+    found = {
+        value.name: value.origin for value in settings(tmp_path, "\niopt: {cluster: eu}", IOPT_KAFKA="a:1").values()
+    }
+    assert found == {"iopt.cluster": f"{tmp_path}/application.yml:2", "spring.kafka.bootstrap-servers": "IOPT_KAFKA"}

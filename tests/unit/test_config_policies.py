@@ -1,0 +1,83 @@
+"""Which entry of resilience4j.* a policy is made of."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from app.config import Settings, load
+from app.domain.breaker import Policy
+from app.domain.retry import RetryPolicy
+
+
+def settings(tmp_path: Path, text: str) -> Settings:
+    file = tmp_path / "application.yml"
+    file.write_text(f"resilience4j: {text}")
+    return load(file, {})
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("{}", RetryPolicy()),
+        ("{configs: {default: {maxAttempts: 2}}}", RetryPolicy(max_attempts=2)),
+        ("{configs: {default: {maxAttempts: 2}}, instances: {default: {maxAttempts: 4}}}", RetryPolicy(max_attempts=4)),
+        (
+            "{instances: {default: {maxAttempts: 4, waitDuration: 1s}, pay: {maxAttempts: 5}}}",
+            RetryPolicy(max_attempts=5, wait_ms=1_000),
+        ),
+        (
+            "{configs: {a: {baseConfig: b, maxAttempts: 7}, b: {maxAttempts: 8, waitDuration: 2s}}, "
+            "instances: {pay: {baseConfig: a}}}",
+            RetryPolicy(max_attempts=7, wait_ms=2_000),
+        ),
+        ("{instances: {pay: {exponentialBackoffMultiplier: 3}}}", RetryPolicy(multiplier=3.0)),
+        ("{instances: {pay: {enableExponentialBackoff: true}}}", RetryPolicy(multiplier=1.5)),
+        ("{instances: {pay: {enableRandomizedWait: true}}}", RetryPolicy(randomized=0.5)),
+        ("{instances: {pay: {randomizedWaitFactor: 0.3}}}", RetryPolicy()),
+        ("{instances: {pay: {exponentialMaxWaitDuration: 5m}}}", RetryPolicy(max_wait_ms=300_000)),
+        ("{instances: {other: {maxAttempts: 9}}}", RetryPolicy()),
+    ],
+)
+def test_a_retry_takes_each_field_from_the_nearest_entry(tmp_path: Path, text: str, expected: RetryPolicy) -> None:
+    assert settings(tmp_path, f"{{retry: {text}}}").retry_policy("pay") == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("{}", Policy()),
+        ("{instances: {pay: {slidingWindowSize: 5}}}", Policy(sliding_window_size=5, minimum_number_of_calls=5)),
+        ("{configs: {default: {waitDurationInOpenState: 9s}}}", Policy(wait_duration_in_open_state_ms=9_000)),
+        (
+            "{configs: {default: {slidingWindowSize: 5}}, instances: {pay: {failureRateThreshold: 2.5}}}",
+            Policy(sliding_window_size=5, minimum_number_of_calls=5, failure_rate_threshold=2.5),
+        ),
+        (
+            "{configs: {default: {slidingWindowSize: 5}, slow: {minimumNumberOfCalls: 7}}, "
+            "instances: {pay: {baseConfig: slow}}}",
+            Policy(minimum_number_of_calls=7),
+        ),
+        (
+            "{configs: {default: {slidingWindowSize: 5}, pay: {slidingWindowSize: 6}}, instances: {pay: {}}}",
+            Policy(sliding_window_size=6, minimum_number_of_calls=6),
+        ),
+        ("{instances: {default: {slidingWindowSize: 5}}}", Policy()),
+        (
+            "{instances: {pay: {slowCallDurationThreshold: 2s, maxWaitDurationInHalfOpenState: 1m, "
+            "permittedNumberOfCallsInHalfOpenState: 3, automaticTransitionFromOpenToHalfOpenEnabled: true, "
+            "slowCallRateThreshold: 30, slidingWindowType: count_based, transitionToStateAfterWaitDuration: closed}}}",
+            Policy(
+                slow_call_duration_threshold_ms=2_000,
+                max_wait_duration_in_half_open_state_ms=60_000,
+                permitted_number_of_calls_in_half_open_state=3,
+                automatic_transition_from_open_to_half_open_enabled=True,
+                slow_call_rate_threshold=30.0,
+                transition_to_state_after_wait_duration="CLOSED",
+            ),
+        ),
+    ],
+)
+def test_a_breaker_takes_each_field_as_resilience4j_does(tmp_path: Path, text: str, expected: Policy) -> None:
+    assert settings(tmp_path, f"{{circuitbreaker: {text}}}").breaker_policy("pay") == expected

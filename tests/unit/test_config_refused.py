@@ -1,0 +1,129 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from app.config import SettingsRefused, load
+
+
+def refusal(tmp_path: Path, text: str, **env: str) -> str:
+    file = tmp_path / "application.yml"
+    file.write_text(text)
+    with pytest.raises(SettingsRefused) as refused:
+        load(file, env)
+    return str(refused.value).replace(f"{tmp_path}/", "")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("iopt: {timer-wiat: 5s}", "application.yml:1: iopt.timer-wiat is not known; nearest: iopt.timer-wait"),
+        (
+            "resilience4j: {retry: {instances: {pay: {maxAttempt: 3}}}}",
+            "application.yml:1: resilience4j.retry.instances.pay.maxAttempt is not known; "
+            "nearest: resilience4j.retry.instances.pay.maxAttempts",
+        ),
+        ("iopt: {zzz: }", "application.yml:1: iopt.zzz is not known"),
+        ("iopt: 7", "application.yml:1: iopt is not known"),
+        (
+            "\n\niopt: {timer-wait: 5 parsecs}",
+            "application.yml:3: iopt.timer-wait='5 parsecs': expected a duration, as 30s, 1m, PT30S, 500ms or bare "
+            "milliseconds",
+        ),
+        (
+            "iopt:\n  transaction-max-size: 4TB",
+            "application.yml:2: iopt.transaction-max-size='4TB': expected a size of at least 1024 bytes, as 256KB, "
+            "4MB or bare bytes",
+        ),
+        ("server: {port: 80000}", "application.yml:1: server.port='80000': expected a whole number from 0 to 65535"),
+        (
+            "iopt: {partitions: [1, 2]}",
+            "application.yml:1: iopt.partitions='1,2': expected a whole number from 1 to 10000",
+        ),
+        (
+            "resilience4j.circuitbreaker.configs.default.failureRateThreshold: 101",
+            "application.yml:1: resilience4j.circuitbreaker.configs.default.failureRateThreshold='101': expected a "
+            "number above 0, at most 100",
+        ),
+        (
+            "resilience4j.circuitbreaker.instances.pay.slidingWindowType: time-based",
+            "application.yml:1: resilience4j.circuitbreaker.instances.pay.slidingWindowType=time-based is not "
+            "supported; expected COUNT_BASED",
+        ),
+        (
+            "resilience4j.circuitbreaker.instances.pay.enableExponentialBackoff: true",
+            "application.yml:1: resilience4j.circuitbreaker.instances.pay.enableExponentialBackoff=true is not "
+            "supported; expected false",
+        ),
+        (
+            "resilience4j.circuitbreaker.instances.pay.ignoreExceptions: [java.io.IOException]",
+            "application.yml:1: resilience4j.circuitbreaker.instances.pay.ignoreExceptions is not supported: what "
+            "counts as a failure is said by the caller: success, failure, timeout or ignored",
+        ),
+        (
+            "spring: {kafka: {security: {protocol: SASL_SSL}}}",
+            "application.yml:1: spring.kafka.security.protocol=SASL_SSL is not supported; expected PLAINTEXT",
+        ),
+        (
+            "spring.kafka.properties.sasl.jaas.config: secret",
+            "application.yml:1: spring.kafka.properties.sasl.jaas.config is not supported: TLS and SASL are not "
+            "supported yet: only PLAINTEXT listeners",
+        ),
+        (
+            "spring.kafka.bootstrap-servers: [a:1, b]",
+            "application.yml:1: spring.kafka.bootstrap-servers='a:1,b': expected a list, each host:port",
+        ),
+        (
+            "spring.kafka.bootstrap-servers: []",
+            "application.yml:1: spring.kafka.bootstrap-servers='': expected a list, each host:port",
+        ),
+        (
+            "iopt: {cluster: '${REGION}'}",
+            "application.yml:1: iopt.cluster: nothing is named REGION: set it, or write ${REGION:default}",
+        ),
+        (
+            "resilience4j.retry.instances.pay.baseConfig: slow",
+            "application.yml:1: resilience4j.retry.instances.pay.baseConfig=slow: resilience4j.retry.configs has no "
+            "such entry",
+        ),
+        ("iopt: {cluster: a}\nserver: {port: 1, port: 2}", "application.yml:2: port is given twice in one map"),
+        ("iopt: {cluster: a", "application.yml:1: not YAML: expected ',' or '}', but got '<stream end>'"),
+    ],
+)
+def test_what_is_wrong_is_named_with_its_line_and_what_was_expected(tmp_path: Path, text: str, message: str) -> None:
+    assert refusal(tmp_path, text) == message
+
+
+def test_all_problems_are_told_at_once(tmp_path: Path) -> None:
+    lines = refusal(tmp_path, "iopt: {partitions: 0}", IOPT_PORT="x", IOPT_TIMER_WIAT="1s").splitlines()
+    assert [line.partition(":")[0] for line in lines] == ["application.yml", "IOPT_TIMER_WIAT", "IOPT_PORT"]
+
+
+def test_a_circle_of_base_configs_is_refused(tmp_path: Path) -> None:
+    text = "resilience4j.retry.configs: {a: {baseConfig: b}, b: {baseConfig: a}}"
+    assert "begins with itself in the end" in refusal(tmp_path, text)
+
+
+def test_a_circle_of_placeholders_is_refused(tmp_path: Path) -> None:
+    assert "iopt.cluster: nothing is named" in refusal(
+        tmp_path, "iopt: {cluster: '${iopt.data-dir}', data-dir: '${iopt.cluster}'}"
+    )
+
+
+def test_a_circle_of_aliases_is_refused(tmp_path: Path) -> None:
+    assert "nested more than" in refusal(tmp_path, "iopt: &a {b: *a}")
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(SettingsRefused, match=r"none\.yml: cannot be read"):
+        load(tmp_path / "none.yml", {})
+
+
+def test_unknown_keys_of_others_are_named_once(tmp_path: Path) -> None:
+    file = tmp_path / "application.yml"
+    file.write_text("datasource: {url: x}\nspring: {jpa: {open-in-view: false}}")
+    assert [notice.partition(":")[0] for notice in load(file, {}).notices] == [
+        "datasource.url",
+        "spring.jpa.open-in-view",
+    ]
