@@ -1,0 +1,66 @@
+"""The stored form of a state, the same in the changelog and in the store.
+
+    format u8 | flags u8 | due_ms i64 big endian, >= 0, 0: none | msgpack of the array_like Struct
+
+Fields of a state are only appended, with defaults; anything else raises the table's `format`.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import Any, Generic, TypeVar
+
+import msgspec
+
+from app.engine.processor import Table
+
+S = TypeVar("S")
+
+HEADER = struct.Struct(">BBq")
+MARK = 0x0F  # of the flags
+_encode = msgspec.msgpack.Encoder().encode
+_due = struct.Struct(">q").unpack_from
+
+
+class NewerFormat(Exception):
+    """Written by a later version of this service."""
+
+
+class Codec(Generic[S]):
+    def __init__(self, table: Table[S]) -> None:
+        self.table = table
+        self._decode = msgspec.msgpack.Decoder(table.state).decode
+
+    def pack(self, state: S) -> bytes:
+        table = self.table
+        return HEADER.pack(table.format, table.mark(state), table.due(state) or 0) + _encode(state)
+
+    def unpack(self, value: bytes) -> S:
+        """Raises NewerFormat, msgspec.DecodeError."""
+        if value[0] > self.table.format:
+            raise NewerFormat(f"table {self.table.name}: format {value[0]}, and {self.table.format} is the newest known")
+        return self._decode(memoryview(value)[10:])
+
+
+def due_of(value: bytes) -> int:
+    """0: none."""
+    due: int = _due(value, 2)[0]
+    return due
+
+
+def mark_of(value: bytes) -> int:
+    return value[1] & MARK
+
+
+class Positions(msgspec.Struct, frozen=True, array_like=True):
+    """What every transaction writes about its task, under the reserved key of the changelog."""
+
+    next: dict[str, int]  # by source topic: the offset that comes next
+    now_ms: int
+    group: str
+    partitions: int
+
+
+POSITIONS_KEY = b"\0positions"  # table ids begin at 1
+encode_positions: Any = _encode
+decode_positions = msgspec.msgpack.Decoder(Positions).decode

@@ -1,0 +1,227 @@
+"""One partition number of one sub-topology: what happens to its records, up to the commit.
+
+No broker and no event loop here: the worker and the driver run the same task, over another store
+and another outbox.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from time import perf_counter
+from typing import Any, NamedTuple
+
+from app.domain.errors import NotYet, PassedOver, Rejected, TooLarge
+from app.engine.cache import Cache
+from app.engine.fate import Fate, bug, settled
+from app.engine.fate import failed as failed_record
+from app.engine.lane import Encoded, Lane, RawRecord, Runtime, TimerLane
+from app.engine.processor import Due
+from app.engine.store import Entry, Meta, Store, Write
+from app.engine.topology import SubTopology
+
+STEPS_BETWEEN_LOOKS_AT_THE_CLOCK = 32
+TIMERS_A_CHUNK = 256
+RETRY_OF_A_FAILED_TIMER_MS = 60_000
+CAREFUL_BEYOND = 1_000  # offsets, when more than one in twenty failed
+
+
+class Rewind(Exception):
+    """A failure that is not pinned on one record yet: drop what is not committed, read it again with care (R2)."""
+
+    def __init__(self, task: Task, reason: str) -> None:
+        super().__init__(f"{task.name}: {reason}")
+        self.task, self.reason = task, reason
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """What one transaction says of one task."""
+
+    task: Task
+    write: Write
+    fates: Mapping[tuple[str, str, str], int]
+    records: int
+
+
+class Waiting(NamedTuple):
+    """The task is held until `view` has `key`, or is known not to have it."""
+
+    view: str
+    key: str
+
+
+class Task:
+    def __init__(self, sub: SubTopology, partition: int, store: Store, runtime: Runtime, cache_bytes: int) -> None:
+        self.sub, self.partition, self.store, self.runtime = sub, partition, store, runtime
+        self.name = f"{sub.row}-{partition}"
+        self.caches = {table.id: Cache(table, store, cache_bytes) for table in sub.tables}
+        self.lanes = {name: Lane(reader, partition, self._cache(reader.processor), runtime) for name, reader in sub.readers.items()}
+        self.timers = {
+            table_id: TimerLane(processor, partition, self.caches[table_id], runtime)
+            for table_id, processor in sub.timers.items()
+        }
+        self.waiting: Waiting | None = None
+        self.changelog_partitions = 0
+        self.condemned: dict[tuple[str, int], str] = {}  # records that the broker would not take, and why
+        self.careful_until: dict[str, int] = {}
+        self.forget()
+
+    def _cache(self, processor: Any) -> Cache | None:
+        return self.caches[processor.keeps.id] if processor.keeps else None
+
+    def forget(self) -> None:
+        """Back to what is committed."""
+        meta = self.store.meta
+        self.positions: dict[str, int] = dict(meta.positions)
+        self.now_ms, self.cursor, self.marks = meta.now_ms, meta.cursor, dict(meta.marks)
+        self.records, self.outs = 0, 0
+        self.fates: Counter[tuple[str, str, str]] = Counter()
+        self._entries: list[Entry] = []
+        self._gone: list[Entry] = []
+        for cache in self.caches.values():
+            cache.drop()
+
+    def rewind(self) -> None:
+        """Forget, and take care until everything that had been read before is read again."""
+        self.careful_until = {topic: max(at, self.careful_until.get(topic, 0)) for topic, at in self.positions.items()}
+        self.forget()
+
+    @property
+    def careful(self) -> bool:
+        return bool(self.careful_until)
+
+    @property
+    def pending(self) -> bool:
+        return self.records > 0
+
+    @property
+    def dirty_bytes(self) -> int:
+        return sum(len(cache.dirty) * cache.mean for cache in self.caches.values())
+
+    def process(self, topic: str, records: Sequence[RawRecord], begin: int, now_ms: int, until: float) -> int:
+        """Records from index `begin` on; returns the index of the first one left for the next chunk.
+
+        `until` is on the `perf_counter` clock. Raises Rewind; what a store raises goes through.
+        """
+        self.now_ms = now_ms = max(now_ms, self.now_ms)
+        self.waiting, step, at = None, self._step(topic), begin
+        failed = 0
+        for at in range(begin, len(records)):
+            if not at & (STEPS_BETWEEN_LOOKS_AT_THE_CLOCK - 1) and at > begin and perf_counter() > until:
+                break
+            failure = self._condemned(topic, records[at]) or self._attempt(step, records[at], now_ms)
+            if failure is not None:
+                if isinstance(failure, NotYet):
+                    self.waiting = Waiting(failure.view, failure.key)
+                    break
+                failed += self._settle(topic, records[at], failure)
+        else:
+            at += 1
+        self._advance(topic, records, begin, at, failed)
+        return at
+
+    def _condemned(self, topic: str, raw: RawRecord) -> Exception | None:
+        if not self.condemned:
+            return None
+        why = self.condemned.pop((topic, raw.offset), None)
+        return None if why is None else TooLarge(why)
+
+    def _step(self, topic: str) -> Callable[[RawRecord, int], Exception | None]:
+        lane = self.lanes[topic]
+        return lane.careful_step if self.careful else lane.step
+
+    def _attempt(self, step: Callable[[RawRecord, int], Exception | None], raw: RawRecord, now_ms: int) -> Exception | None:
+        try:
+            return step(raw, now_ms)
+        except (Rejected, PassedOver, NotYet) as failure:
+            return failure
+        except Exception as error:
+            if any(cache.loading for cache in self.caches.values()):
+                raise
+            if not self.careful:
+                raise Rewind(self, "bug") from error
+            return error
+
+    def _settle(self, topic: str, raw: RawRecord, failure: Exception) -> int:
+        """Give the record its fate; 1 if that is the dead-letter topic."""
+        if isinstance(failure, PassedOver):
+            fate = Fate.MISPLACED if failure.reason == Fate.MISPLACED else Fate.PASSED_OVER
+            self.fates[topic, fate, failure.reason] += 1
+            return 0
+        error = failure if isinstance(failure, Rejected) else bug(failure)
+        target, number, letter = failed_record(raw, error, self, topic)
+        self.runtime.append(Encoded(target, number, letter.key, letter.value, letter.headers), self.now_ms)
+        self.fates[topic, Fate.DEAD_LETTERED, error.reason] += 1
+        return 1
+
+    def _advance(self, topic: str, records: Sequence[RawRecord], begin: int, end: int, failed: int) -> None:
+        if end == begin:
+            return
+        reached = records[end - 1].offset + 1
+        self.positions[topic] = reached
+        self.records += end - begin
+        self.fates[topic, Fate.READ, ""] += end - begin
+        if topic in self.careful_until:
+            if failed * 20 > end - begin:
+                self.careful_until[topic] = max(self.careful_until[topic], reached + CAREFUL_BEYOND)
+            elif reached >= self.careful_until[topic]:
+                del self.careful_until[topic]
+
+    def fire(self, now_ms: int) -> int:
+        """Run the timers that are due, at most 256 of them; returns how many index entries were met."""
+        self.now_ms = now_ms = max(now_ms, self.now_ms)
+        entries = self.store.due(self.cursor, now_ms, TIMERS_A_CHUNK)
+        for due_ms, key in entries:
+            self.cursor = (due_ms, key + b"\0")
+            self._gone.append((due_ms, key))
+            self._meet(key, now_ms)
+        self.records += len(entries)
+        return len(entries)
+
+    def _meet(self, key: bytes, now_ms: int) -> None:
+        """One index entry: fire it, move it if it came too early, or drop it if it means nothing any more."""
+        lane, own = self.timers[key[0]], key[1:]
+        due_ms = lane.due(own)
+        if due_ms is None:
+            return
+        if due_ms > now_ms:
+            self._entries.append((due_ms, key))
+            return
+        failure = self._attempt(lambda _raw, at: lane.fire(own, Due(due_ms), at), None, now_ms)  # type: ignore[arg-type]
+        if failure is None:
+            self.fates[self.sub.row, Fate.FIRED, ""] += 1
+        else:
+            self.runtime.complain("timer_failed", row=self.sub.row, key=own.decode(errors="replace"), error=repr(failure))
+            self._entries.append((now_ms + RETRY_OF_A_FAILED_TIMER_MS, key))
+
+    def snapshot(self) -> Snapshot:
+        """Everything since the last one. Raises Rewind when a state cannot be encoded."""
+        entries, gone, changes = self._entries, self._gone, []
+        marks = dict(self.marks)
+        try:
+            for cache in self.caches.values():
+                changes += cache.changes(entries, marks)
+        except (TypeError, ValueError, OverflowError) as error:
+            raise Rewind(self, "state-encode") from error
+        fates, records = settled(self.fates), self.records
+        self._entries, self._gone, self.fates, self.records, self.outs, self.marks = [], [], Counter(), 0, 0, marks
+        cursor = min([self.cursor, *entries])
+        meta = Meta(self.store.meta.changelog_offset, dict(self.positions), self.now_ms, cursor, marks)
+        return Snapshot(self, Write(changes, entries, gone, meta), fates, records)
+
+    def wrote(self, write: Write) -> None:
+        """The snapshot's write has returned."""
+        if write.entries:
+            self.cursor = min([self.cursor, *write.entries])
+        for cache in self.caches.values():
+            cache.rotate()
+
+    def read(self, table_id: int, key: bytes) -> Any:
+        """The committed state of a key, None if there is none."""
+        raw = self.store.get(bytes([table_id]) + key)
+        return None if raw is None else self.caches[table_id].codec.unpack(raw)
+
+
+__all__ = ["Encoded", "RawRecord", "Rewind", "Runtime", "Snapshot", "Task", "Waiting"]
