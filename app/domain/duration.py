@@ -24,7 +24,7 @@ def duration_ms(written: object) -> int:
             return int(text)
         if _SIMPLE.fullmatch(text):
             return _sum(_SIMPLE_PART.findall(text), written)
-        if _ISO.fullmatch(text.upper()) and len(text) > 2:
+        if _ISO.fullmatch(text.upper()) and text[-1].isalpha() and text[1:]:
             return _sum(_ISO_PART.findall(text.upper()), written)
     raise ValueError(f"{written!r}: {EXPECTED}")
 

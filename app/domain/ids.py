@@ -10,19 +10,21 @@ from .errors import BadKey
 
 MAX_KEY_BYTES = 200
 
-_COMMAND = re.compile(r"([^:]+):([^:]+):(do|undo|query):r([1-9][0-9]{0,8}):([1-9][0-9]{0,8})")
+_COMMAND = re.compile(r"([^:]+:([^:]+):(do|undo|query):r([1-9][0-9]{0,8})):([1-9][0-9]{0,8})")
 
 
 class CommandId(NamedTuple):
-    saga_id: str
+    text: str
+    key: str  # the idempotency key, which all attempts share
     step: str
     action: str
     run: int
     attempt: int
 
-    @property
-    def text(self) -> str:
-        return f"{self.saga_id}:{self.step}:{self.action}:r{self.run}:{self.attempt}"
+
+def command_id(saga_id: str, step: str, action: str, run: int, attempt: int) -> CommandId:
+    key = idempotency_key(saga_id, step, action, run)
+    return CommandId(f"{key}:{attempt}", key, step, action, run, attempt)
 
 
 def parse_command_id(text: str) -> CommandId | None:
@@ -30,8 +32,8 @@ def parse_command_id(text: str) -> CommandId | None:
     found = _COMMAND.fullmatch(text)
     if found is None:
         return None
-    saga_id, step, action, run, attempt = found.groups()
-    return CommandId(saga_id, step, action, int(run), int(attempt))
+    key, step, action, run, attempt = found.groups()
+    return CommandId(text, key, step, action, int(run), int(attempt))
 
 
 def idempotency_key(saga_id: str, step: str, action: str, run: int) -> str:
