@@ -10,11 +10,13 @@ from typing import Any, Literal, TextIO
 
 import orjson
 import structlog
-from structlog.typing import EventDict, Processor, WrappedLogger
+from structlog.typing import EventDict, FilteringBoundLogger, Processor, WrappedLogger
 
 Style = Literal["auto", "json", "console"]
 
 QUIET = ("aiokafka", "faust", "mode", "aiohttp.access", "asyncio")  # INFO of theirs is about themselves
+
+log: FilteringBoundLogger = structlog.get_logger()
 
 
 def configure(style: Style = "auto", level: str = "INFO") -> None:

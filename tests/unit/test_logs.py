@@ -27,7 +27,7 @@ def lines(capsys) -> list[dict]:
 
 def test_an_event_is_one_json_line_with_its_fields(capsys):
     logs.configure("json")
-    structlog.get_logger().info("dead_lettered", reason="bug", offset=7)
+    logs.log.info("dead_lettered", reason="bug", offset=7)
     [line] = lines(capsys)
     assert (line["event"], line["level"], line["reason"], line["offset"]) == ("dead_lettered", "info", "bug", 7)
     assert line["timestamp"].endswith("Z")
@@ -43,14 +43,14 @@ def test_lines_of_libraries_come_the_same_way(capsys):
 def test_chatter_of_libraries_is_left_out(capsys):
     logs.configure("json")
     logging.getLogger("aiokafka.consumer").info("joined")
-    structlog.get_logger().debug("step")
+    logs.log.debug("step")
     assert lines(capsys) == []
 
 
 def test_everything_is_said_at_debug(capsys):
     logs.configure("json", "DEBUG")
     logging.getLogger("aiokafka.consumer").debug("joined")
-    structlog.get_logger().debug("step")
+    logs.log.debug("step")
     assert [line["event"] for line in lines(capsys)] == ["joined", "step"]
 
 
@@ -59,14 +59,14 @@ def test_an_exception_brings_its_stack(capsys):
     try:
         {}["k"]
     except KeyError:
-        structlog.get_logger().exception("failed")
+        logs.log.exception("failed")
         logging.getLogger("mode").exception("crashed")
     assert all("KeyError" in line["exception"] for line in lines(capsys))
 
 
 def test_for_people_it_is_text(capsys):
     logs.configure("console")
-    structlog.get_logger().info("started", port=8104)
+    logs.log.info("started", port=8104)
     text = capsys.readouterr().err
     assert "started" in text
     assert "port=8104" in text
