@@ -1,0 +1,90 @@
+"""The consumer group as the engine needs it: instance ids in heartbeats, claims, and no error that hangs in silence."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from aiokafka.consumer import consumer as aiokafka_consumer
+from aiokafka.consumer.group_coordinator import GroupCoordinator
+from aiokafka.errors import BrokerResponseError, kafka_errors
+from aiokafka.protocol.group import HeartbeatRequest
+from faust.transport.drivers import aiokafka as driver
+
+from app.engine.protocol import Heartbeat, LeaveGroup
+from app.engine.transaction import Claim
+
+FENCED_INSTANCE_ID = 82
+
+
+class FencedInstanceIdError(BrokerResponseError):  # type: ignore[misc]
+    errno = FENCED_INSTANCE_ID
+    message = "FENCED_INSTANCE_ID"
+    description = "Another member has this instance id."
+
+
+class Watch:
+    """What the group says, told to the engine: from the consumer thread, so the functions must be safe there."""
+
+    claimed: Callable[[Claim], None] = staticmethod(lambda _claim: None)
+    fenced: Callable[[], None] = staticmethod(lambda: None)
+    failed: Callable[[BaseException], None] = staticmethod(lambda _error: None)
+
+
+class Coordinator(GroupCoordinator):  # type: ignore[misc]
+    """Without heartbeat v4 two twins steal the group from each other for ever (T6)."""
+
+    leaving = False
+
+    async def _send_req(self, request: Any) -> Any:
+        if isinstance(request, HeartbeatRequest) and self._group_instance_id:
+            request = Heartbeat(self.group_id, self.generation, self.member_id, self._group_instance_id, {})
+        answer = await super()._send_req(request)
+        if getattr(answer, "error_code", 0) == FENCED_INSTANCE_ID:
+            Watch.fenced()
+        return answer
+
+    def _push_error_to_user(self, exc: BaseException) -> Any:
+        """aiokafka waits here until somebody polls; Faust never does (T7)."""
+        Watch.failed(exc)
+        return super()._push_error_to_user(exc)
+
+    async def _coordination_routine(self) -> None:
+        try:
+            await super()._coordination_routine()
+        except asyncio.CancelledError:
+            raise
+        except BaseException as error:
+            Watch.failed(error)
+            raise
+
+    async def _maybe_leave_group(self) -> None:
+        if Coordinator.leaving and self._group_instance_id and self.generation > 0:
+            await self._send_req(LeaveGroup(self.group_id, [("", self._group_instance_id, "leaving", {})], {}))
+        await super()._maybe_leave_group()
+
+
+class RebalanceListener(driver.ConsumerRebalanceListener):  # type: ignore[misc]
+    def on_partitions_revoked(self, revoked: Iterable[Any]) -> Any:
+        return self._or_crash(super().on_partitions_revoked(revoked))
+
+    async def on_partitions_assigned(self, assigned: Iterable[Any]) -> None:
+        coordinator = self._thread._consumer._coordinator
+        Watch.claimed(Claim(coordinator.generation, coordinator.member_id, coordinator._group_instance_id))
+        await self._or_crash(super().on_partitions_assigned(assigned))
+
+    async def _or_crash(self, callback: Any) -> None:
+        try:
+            await callback
+        except asyncio.CancelledError:
+            raise
+        except BaseException as error:
+            Watch.failed(error)
+            raise
+
+
+def install() -> None:
+    """aiokafka makes its own consumers' coordinators by this name."""
+    aiokafka_consumer.GroupCoordinator = Coordinator
+    kafka_errors[FENCED_INSTANCE_ID] = FencedInstanceIdError

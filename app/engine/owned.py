@@ -1,0 +1,98 @@
+"""A task while this worker has it: its store, its partitions, and what was delivered to it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Mapping
+from enum import StrEnum
+from pathlib import Path
+from time import monotonic
+
+from aiokafka.client import AIOKafkaClient
+from aiokafka.structs import TopicPartition
+
+from app.engine.lane import Runtime
+from app.engine.recovery import restore
+from app.engine.rocks import Identity, RocksStore
+from app.engine.task import Task
+from app.engine.timers import Timers
+from app.engine.topology import SubTopology
+from app.telemetry import metrics
+from app.wire.topics import changelog
+
+HALF_OF_DELETE_RETENTION_MS = 7 * 86_400_000 // 2
+CHUNKS_AHEAD = 2  # delivered and not processed: more are not fetched (R4)
+
+
+class State(StrEnum):
+    RESTORING = "restoring"
+    READY = "ready"
+
+
+class Owned:
+    def __init__(self, sub: SubTopology, number: int, runtime: Runtime, path: Path, identity: Identity, cache_bytes: int) -> None:
+        self.sub, self.number = sub, number
+        self.state, self.since = State.RESTORING, monotonic()
+        clock_ms = runtime.clock()
+        self.store = RocksStore(
+            path, identity, oldest_ms=clock_ms - HALF_OF_DELETE_RETENTION_MS, clock_ms=clock_ms
+        )
+        self.changelog = TopicPartition(changelog(sub.row).name, number)
+        self.sources = [
+            TopicPartition(name, number) for name in sub.readers if number < runtime.counts.get(name, 0)
+        ]
+        self.task = Task(sub, number, self.store, runtime, cache_bytes)
+        self.task.changelog_partitions = runtime.counts[self.changelog.topic]
+        self.timers = Timers(self.task, self.sources, wait_s=60.0)
+        self.chunks: dict[str, int] = {}  # by topic: delivered, not processed yet
+        self.restored, self.left = 0, 0
+        self.moved_at = monotonic()
+        self.opening: asyncio.Task[None] | None = None
+
+    @property
+    def ready(self) -> bool:
+        return self.state is State.READY
+
+    @property
+    def quiet(self) -> bool:
+        """Everything that was delivered is processed."""
+        return not any(self.chunks.values())
+
+    def wants(self, topic: str) -> bool:
+        return self.ready and self.task.waiting is None and self.chunks.get(topic, 0) < CHUNKS_AHEAD
+
+    def unready(self) -> None:
+        self.state, self.since, self.chunks = State.RESTORING, monotonic(), {}
+
+    async def catch_up(self, client: AIOKafkaClient, choose: Callable[[Mapping[str, int]], dict[str, int]]) -> None:
+        """Read the changelog's tail; the cache stays only if there was none and the positions are the task's own (T3)."""
+        labels = (self.sub.row, str(self.number))
+
+        def progress(rows: int, left: int) -> None:
+            metrics.RESTORED.add((), rows - self.restored)
+            metrics.RESTORE_REMAINING.set(labels, left)
+            self.restored, self.left = rows, left
+
+        self.restored = 0
+        rows = await restore(client, self.changelog, self.store, progress)
+        metrics.RESTORE_REMAINING.forget(labels)
+        positions = choose(self.store.meta.positions)
+        if rows or positions != self.task.positions:
+            self.task.forget()
+            self.task.positions = positions
+
+    def arrived(self) -> None:
+        self.state, self.since, self.moved_at = State.READY, monotonic(), monotonic()
+
+    async def close(self) -> None:
+        """Off the loop: closing flushes."""
+        if self.opening is not None:
+            self.opening.cancel()
+            await asyncio.gather(self.opening, return_exceptions=True)
+        await asyncio.to_thread(self.store.close)
+
+
+def tasks_of(subs: Iterable[SubTopology], assigned: Iterable[tuple[str, int]]) -> dict[tuple[str, int], SubTopology]:
+    """The tasks that assigned partitions belong to, by row and number."""
+    by_topic = {name: sub for sub in subs for name in sub.readers}
+    return {(by_topic[topic].row, number): by_topic[topic] for topic, number in assigned if topic in by_topic}

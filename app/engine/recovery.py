@@ -1,0 +1,125 @@
+"""How a task becomes ready: stable positions first, then the changelog's tail, then both must agree.
+
+In this order because a transaction belongs to a slot: the former owner may have one open, and its
+states are in the changelog before its positions are stable (docs/transaction-grain.md).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Mapping
+from time import monotonic
+
+from aiokafka.client import AIOKafkaClient, CoordinationType
+from aiokafka.errors import OffsetOutOfRangeError
+from aiokafka.structs import TopicPartition
+
+from app.engine.faults import fault_point
+from app.engine.fetch import stretches
+from app.engine.protocol import RETRIABLE, OffsetFetch, check
+from app.engine.rocks import RocksStore
+from app.engine.transaction import UNREACHABLE
+
+STEP_ROWS_BYTES = 256 << 10  # between two looks at the loop
+HELD_S = 60.0
+
+
+class Refused(Exception):
+    """The state and the group contradict each other, or something holds the log: the message names both."""
+
+
+async def stable_offsets(client: AIOKafkaClient, group: str, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
+    """Committed positions, -1 where there is none; waits for transactions that are still open on them."""
+    by_topic: dict[str, list[int]] = {}
+    for at in partitions:
+        by_topic.setdefault(at.topic, []).append(at.partition)
+    request = [(topic, numbers, {}) for topic, numbers in by_topic.items()]
+    while True:
+        try:
+            node = await client.coordinator_lookup(CoordinationType.GROUP, group)
+            answer = await client.send(node, OffsetFetch(group, request, True, {}))
+            codes = {answer.error_code, *(p[4] for _, found, _ in answer.topics for p in found)}
+            if not codes & RETRIABLE:
+                break
+        except UNREACHABLE:
+            await client.force_metadata_update()
+        await asyncio.sleep(0.02)
+    for code in codes:
+        check(code, f"OffsetFetch {group}")
+    return {TopicPartition(topic, p[0]): p[1] for topic, found, _ in answer.topics for p in found}
+
+
+async def restore(
+    client: AIOKafkaClient, at: TopicPartition, store: RocksStore, progress: Callable[[int, int], None]
+) -> int:
+    """Committed rows up to the high watermark of this moment; returns how many there were.
+
+    `progress` gets rows done and offsets left. Raises Refused when an open transaction of somebody
+    else hides a part of the log for a minute (S6).
+    """
+    cold = store.meta.changelog_offset == 0
+    done, until, held_since = 0, -1, monotonic()
+    wiped = False
+    while True:
+        try:
+            async for stretch in stretches(client, at, store.meta.changelog_offset):
+                until = stretch.high_watermark if until < 0 else until
+                begin = store.meta.changelog_offset
+                for rows, offset in _steps(stretch.rows, begin, stretch.next_offset) if stretch.next_offset > begin else ():
+                    store.restore(rows, offset)
+                    done += len(rows)
+                    fault_point("during_restore")
+                    await asyncio.sleep(0)
+                progress(done, max(0, until - stretch.next_offset))
+                if stretch.next_offset >= until:
+                    break
+                held_since = monotonic() if stretch.rows else held_since
+                if monotonic() - held_since > HELD_S:
+                    raise Refused(f"{at.topic}/{at.partition}: held by an open transaction at {stretch.stable_offset} of {until}")
+            break
+        except OffsetOutOfRangeError:
+            if wiped:
+                raise
+            wiped = cold = True
+            store.wipe()
+    if done:
+        if cold or done > 1_000:
+            await asyncio.to_thread(store.recount)
+        await asyncio.to_thread(store.flush)
+    return done
+
+
+def _steps(
+    rows: list[tuple[bytes, bytes | None]], begin: int, end: int
+) -> Iterable[tuple[list[tuple[bytes, bytes | None]], int]]:
+    """Cut by bytes. Only the last step moves the offset on: a crash in between repeats the rows."""
+    part: list[tuple[bytes, bytes | None]] = []
+    size = 0
+    for row in rows:
+        part.append(row)
+        size += len(row[1] or b"")
+        if size >= STEP_ROWS_BYTES:
+            yield part, begin
+            part, size = [], 0
+    yield part, end
+
+
+def starting_positions(
+    task: str, committed: Mapping[str, int], stored: Mapping[str, int], bounds: Mapping[str, tuple[int, int]], reset: str
+) -> dict[str, int]:
+    """Where each source topic goes on (S4).
+
+    `committed`: the group's, -1 for none; `stored`: those of the changelog; `bounds`: first and next
+    offset of each log. Raises Refused, naming both numbers.
+    """
+    found = {}
+    for topic, (first, end) in bounds.items():
+        group, own = committed.get(topic, -1), stored.get(topic, -1)
+        if group >= 0 and group != own:
+            there = f"the changelog of {task} has {own if own >= 0 else 'none'}"
+            raise Refused(f"{topic}: the group's position is {group}, {there}; one of them was changed from outside")
+        position = own if own >= 0 else (end if reset == "latest" else first)
+        if position < first:
+            raise Refused(f"{topic} of {task}: {first - position} records from {position} on are gone from the log")
+        found[topic] = position
+    return found

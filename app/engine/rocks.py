@@ -1,0 +1,200 @@
+"""A task's store in RocksDB: one database, one column family, the write-ahead log off for everything (S2).
+
+    S | table id u8 | key            state, as in the changelog
+    T | due_ms i64 | table id | key  index of dues
+    M                                where the store stands, and of which cluster and changelog it is
+
+A crash goes back to the last flush, whole; what is missing is in the changelog's tail.
+"""
+
+from __future__ import annotations
+
+import shutil
+import struct
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from time import monotonic
+from typing import Any, NamedTuple
+
+import msgspec
+import rocksdict
+
+from app.engine.store import Entry, Meta, Write
+from app.engine.stored import POSITIONS_KEY, decode_positions, due_of, mark_of
+
+STATE, TIMER, META = b"S", b"T", b"M"
+_timer = struct.Struct(">cq")
+FORMAT = 1
+FLUSH_BYTES, FLUSH_S = 32 << 20, 60.0
+_BLOCK_CACHE = rocksdict.Cache(128 << 20)
+
+
+class Identity(NamedTuple):
+    """Of what a store is the copy. A store of anything else is wiped and restored from the beginning (S3)."""
+
+    cluster: str
+    changelog: str
+
+
+class Standing(msgspec.Struct, frozen=True, array_like=True):
+    format: int
+    cluster: str
+    changelog: str
+    written_at: int
+    offset: int
+    positions: dict[str, int]
+    now_ms: int
+    cursor: Entry
+    marks: dict[str, int]
+
+
+_decode_standing = msgspec.msgpack.Decoder(Standing).decode
+_encode = msgspec.msgpack.Encoder().encode
+
+
+def _options() -> Any:
+    blocks = rocksdict.BlockBasedOptions()
+    blocks.set_block_cache(_BLOCK_CACHE)
+    blocks.set_bloom_filter(10, False)
+    options = rocksdict.Options(raw_mode=True)
+    options.create_if_missing(True)
+    options.set_block_based_table_factory(blocks)
+    options.set_write_buffer_size(FLUSH_BYTES)
+    options.set_max_background_jobs(2)
+    return options
+
+
+class RocksStore:
+    def __init__(self, path: Path, identity: Identity, *, oldest_ms: int, clock_ms: int) -> None:
+        """Wiped when it is of another cluster or changelog, or was last written before `oldest_ms`."""
+        self.path, self._identity, self._clock_ms = path, identity, clock_ms
+        self._open()
+        standing = self._standing()
+        if standing is not None and not self._usable(standing, oldest_ms):
+            self.wipe()
+            standing = None
+        self.meta = self._meta(standing)
+
+    def _open(self) -> None:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self._db = rocksdict.Rdict(str(self.path), _options())
+        self._no_wal = rocksdict.WriteOptions()
+        self._no_wal.disable_wal = True
+        self._db.set_write_options(self._no_wal)
+        self._unflushed, self._flushed_at = 0, monotonic()
+
+    def _standing(self) -> Standing | None:
+        raw = self._db.get(META)
+        return None if raw is None else _decode_standing(raw)
+
+    def _usable(self, found: Standing, oldest_ms: int) -> bool:
+        return (found.format, found.cluster, found.changelog) == (FORMAT, *self._identity) and found.written_at >= oldest_ms
+
+    def _meta(self, found: Standing | None) -> Meta:
+        if found is None:
+            return Meta()
+        return Meta(found.offset, found.positions, found.now_ms, (found.cursor[0], found.cursor[1]), found.marks)
+
+    def wipe(self) -> None:
+        self._db.close()
+        shutil.rmtree(self.path)
+        self._open()
+        self.meta = Meta()
+
+    def close(self) -> None:
+        self._db.flush()
+        self._db.close()
+
+    def get(self, key: bytes) -> bytes | None:
+        found: bytes | None = self._db.get(STATE + key)
+        return found
+
+    def write(self, write: Write) -> None:
+        batch = rocksdict.WriteBatch(raw_mode=True)
+        for due_ms, key in write.gone:
+            batch.delete(_timer.pack(TIMER, due_ms) + key)
+        for key, value in write.changes:
+            if value is None:
+                batch.delete(STATE + key)
+            else:
+                batch.put(STATE + key, value)
+                self._unflushed += len(value)
+        for due_ms, key in write.entries:
+            batch.put(_timer.pack(TIMER, due_ms) + key, b"")
+        self._finish(batch, write.meta)
+
+    def _finish(self, batch: Any, meta: Meta) -> None:
+        cursor = (meta.cursor[0], meta.cursor[1])
+        standing = Standing(
+            FORMAT,
+            *self._identity,
+            max(self._clock_ms, meta.now_ms),
+            meta.changelog_offset,
+            dict(meta.positions),
+            meta.now_ms,
+            cursor,
+            dict(meta.marks),
+        )
+        batch.put(META, _encode(standing))
+        self._db.write(batch, self._no_wal)
+        self.meta = meta
+
+    def restore(self, rows: Sequence[tuple[bytes, bytes | None]], offset: int) -> None:
+        """Changelog rows up to `offset`; the index is rebuilt from the values' headers."""
+        batch, positions, now_ms = rocksdict.WriteBatch(raw_mode=True), dict(self.meta.positions), self.meta.now_ms
+        for key, value in rows:
+            if key == POSITIONS_KEY:
+                if value is not None:
+                    found = decode_positions(value)
+                    positions, now_ms = found.next, max(now_ms, found.now_ms)
+            elif value is None:
+                batch.delete(STATE + key)
+            else:
+                batch.put(STATE + key, value)
+                if due_ms := due_of(value):
+                    batch.put(_timer.pack(TIMER, due_ms) + key, b"")
+        self._finish(batch, Meta(offset, positions, now_ms, marks=self.meta.marks))
+
+    def recount(self) -> None:
+        """Counts of states by mark, read from the headers of all of them."""
+        marks: dict[str, int] = {}
+        for key, value in self._walk(STATE, b"T"):
+            name = f"{key[1]}:{mark_of(value)}"
+            marks[name] = marks.get(name, 0) + 1
+        meta = self.meta
+        self._finish(
+            rocksdict.WriteBatch(raw_mode=True),
+            Meta(meta.changelog_offset, meta.positions, meta.now_ms, meta.cursor, marks),
+        )
+
+    def flush(self) -> None:
+        self._unflushed, self._flushed_at = 0, monotonic()
+        self._db.flush()
+
+    def flush_if_due(self) -> None:
+        """Off the loop: RocksDB writes the files, nobody waits."""
+        if self._unflushed > FLUSH_BYTES or monotonic() - self._flushed_at > FLUSH_S:
+            self._unflushed, self._flushed_at = 0, monotonic()
+            self._db.flush(wait=False)
+
+    def due(self, since: Entry, until_ms: int, limit: int) -> list[Entry]:
+        begin = _timer.pack(TIMER, since[0]) + since[1]
+        end = _timer.pack(TIMER, until_ms + 1)
+        return [(_timer.unpack_from(key)[1], key[9:]) for key, _ in self._walk(begin, end, limit)]
+
+    def scan(self, prefix: bytes, after: bytes, limit: int) -> list[tuple[bytes, bytes]]:
+        end = STATE + prefix[:-1] + bytes([prefix[-1] + 1])
+        found = [(key[1:], value) for key, value in self._walk(STATE + max(after, prefix), end, limit + 1)]
+        return [(key, value) for key, value in found if key > after][:limit]
+
+    def _walk(self, begin: bytes, end: bytes, limit: int | None = None) -> Iterator[tuple[bytes, bytes]]:
+        """The only loop over an iterator: `next` on one that is not valid kills the process, one kept alive keeps the LOCK."""
+        bounds = rocksdict.ReadOptions()
+        bounds.set_iterate_upper_bound(end)
+        cursor, rows = self._db.iter(bounds), 0
+        cursor.seek(begin)
+        while cursor.valid() and (limit is None or rows < limit):
+            yield cursor.key(), cursor.value()
+            rows += 1
+            cursor.next()
+        del cursor

@@ -1,0 +1,294 @@
+"""A worker process, from its checks to its end."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+import signal
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import faust
+from aiokafka.client import AIOKafkaClient
+from aiokafka.structs import TopicPartition
+from yarl import URL
+
+from app.engine import cluster, fetch, group, startup
+from app.engine.clock import Clock
+from app.engine.cluster import Cluster
+from app.engine.committer import Pace
+from app.engine.engine import Engine, Place
+from app.engine.group import FencedInstanceIdError, Watch
+from app.engine.lane import Encoded, Runtime
+from app.engine.outbox import Outbox
+from app.engine.processor import Processor, Reading, View
+from app.engine.readings import Complete
+from app.engine.recovery import Refused
+from app.engine.slots import Slot, take
+from app.engine.topology import SubTopology, build
+from app.engine.transaction import Claim, Transactions
+from app.engine.transport import ChunkTopic, Transport
+from app.engine.views import Followed
+from app.telemetry import metrics
+from app.telemetry.logs import log
+from app.wire.topics import Sources, Topic, changelog, dead_letters
+
+REFUSED, TWIN, FAILED = 1, 3, 4  # exit codes: do not restart, do not restart, restart
+STOP_S = 8.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What a worker runs, and with what."""
+
+    bootstrap: str
+    group: str
+    processors: Sequence[Processor]
+    data: Path
+    named: Mapping[Sources, Sequence[Topic]] = field(default_factory=dict)
+    settings: Mapping[View[Any], Callable[[str], Any]] = field(default_factory=dict)
+    needs: Sequence[Topic] = ()  # beside what the processors read: what they write
+    partitions: int = 4
+    dead_letter_partitions: int = 4
+    replication: int = 1
+    reset: str = "earliest"
+    session_s: float = 10.0
+    transaction_ms: int = 10_000
+    timer_wait_s: float = 60.0
+    pace: Pace = Pace()
+    cache_bytes: int = 256 << 20
+    source: str = "/iopt/local"
+    version: str = ""
+    host: str = "127.0.0.1"
+    port: int | None = None  # of slot 0; None: no HTTP
+    port_is_fixed: bool = False
+
+
+class Worker:
+    """One process: a Faust app whose agents hand their chunks to the engine."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.subs = build(plan.processors, plan.named)
+        self.cluster = Cluster()
+        self.client: AIOKafkaClient
+        self.engine: Engine
+        self.slot: Slot
+        self.views: dict[View[Any], Followed[Any]] = {}
+        self.stopping = asyncio.Event()
+
+    @property
+    def port(self) -> int | None:
+        plan = self.plan
+        return plan.port if plan.port is None or plan.port_is_fixed else plan.port + self.slot.number
+
+    def fail(self, error: BaseException) -> None:
+        """Nothing more is written, from whatever thread: what a crash leaves behind is what it is made for."""
+        code = TWIN if isinstance(error, FencedInstanceIdError) else REFUSED if isinstance(error, Refused) else FAILED
+        log.error("worker_failed", error=f"{type(error).__name__}: {error}", exit_code=code, exc_info=code == FAILED and error)
+        os._exit(code)
+
+    async def check(self) -> None:
+        """Everything that can be found wrong before anything is consumed. Raises NotReady, NoSlot, UnknownTopic."""
+        plan = self.plan
+        startup.check_packages()
+        fetch.install()
+        group.install()
+        self.slot = take(plan.data)
+        if self.port is not None:
+            startup.check_port(plan.host, self.port)
+        self.client = AIOKafkaClient(bootstrap_servers=plan.bootstrap, request_timeout_ms=15_000, retry_backoff_ms=50)
+        await startup.reach(self.client, plan.bootstrap)
+        await startup.check_broker(self.client)
+        await self._topics()
+
+    async def _topics(self) -> None:
+        plan, topics = self.plan, self._wanted()
+        await cluster.look(self.client, [topic.name for topic in topics], self.cluster)
+        counts = self.cluster.counts
+        missing = {topic: self._count(topic) for topic in startup.missing_topics(counts, topics)}
+        if missing:
+            log.info("topics_created", topics=sorted(topic.name for topic in missing))
+            await cluster.create(plan.bootstrap, missing, plan.replication)
+            await cluster.until_led(self.client, [topic.name for topic in topics], self.cluster)
+        startup.check_counts(counts, self.subs.values(), plan.partitions)
+        await self.client.set_topics([topic.name for topic in topics])
+
+    def _wanted(self) -> list[Topic]:
+        """Each topic that is read, written, or kept."""
+        sources = [reader.topic for sub in self.subs.values() for reader in sub.readers.values()]
+        views = [view.topic for sub in self.subs.values() for view in sub.views if view.topic is not None]
+        own = [changelog(row) for row in self.subs] + [dead_letters(source.name) for source in sources]
+        found = {topic.name: topic for topic in [*sources, *views, *self.plan.needs, *own]}
+        return list(found.values())
+
+    def _count(self, topic: Topic) -> int:
+        if topic.name.startswith("iopt.dlq."):
+            return self.plan.dead_letter_partitions
+        for row, sub in self.subs.items():
+            if topic.name == changelog(row).name and not sub.tables:
+                return max(self.cluster.counts.get(name, self.plan.partitions) for name in sub.readers)
+        return self.plan.partitions
+
+    async def run(self, around: Callable[[Worker], AbstractAsyncContextManager[None]]) -> None:
+        """Until SIGTERM or SIGINT. `around` is entered before the group is joined."""
+        self.app = self._app()
+        self._hear_the_group()
+        self.engine = self.app.engine = self._engine()
+        async with around(self), self._background():
+            await self.app.start()
+            await self.stopping.wait()
+            log.info("stopping")
+            async with asyncio.timeout(STOP_S):
+                await self.app.stop()
+                await self.engine.close()
+        await self.client.close()
+
+    def _hear_the_group(self) -> None:
+        Watch.claimed = staticmethod(self._claimed)
+        Watch.failed = staticmethod(self.fail)
+        Watch.fenced = staticmethod(lambda: self.fail(FencedInstanceIdError("another worker has this instance id")))
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, self.stopping.set)
+
+    def _claimed(self, claim: Claim) -> None:
+        self.engine.claimed(claim)
+
+    def _app(self) -> Any:
+        plan = self.plan
+        app = faust.App(
+            plan.group,
+            broker=f"kafka://{plan.bootstrap.replace(',', ';')}",
+            datadir=str(self.slot.directory / "faust"),
+            store="memory://",
+            web_enabled=False,
+            topic_disable_leader=True,
+            topic_partitions=plan.partitions,
+            table_standby_replicas=0,
+            TableManager="app.engine.transport:TableManager",
+            broker_commit_interval=3_600.0,
+            broker_commit_every=10**9,
+            broker_session_timeout=plan.session_s,
+            broker_heartbeat_interval=min(1.0, plan.session_s / 4),
+            broker_request_timeout=max(30.0, plan.session_s),
+            broker_rebalance_timeout=30.0,
+            consumer_group_instance_id=self.slot.instance,
+            consumer_metadata_max_age_ms=10_000,
+            stream_buffer_maxsize=4_096,
+            stream_recovery_delay=0.0,
+            producer_request_timeout=30.0,
+        )
+        app._transport = Transport([URL(f"kafka://{first}") for first in plan.bootstrap.split(",")], app)
+        for sub in self.subs.values():
+            for processor in {reader.processor for reader in sub.readers.values()}:
+                self._agent(app, processor, [name for name, r in sub.readers.items() if r.processor is processor])
+        return app
+
+    def _agent(self, app: Any, processor: Processor, topics: list[str]) -> None:
+        async def consume(stream: Any) -> None:
+            async for chunk in stream:
+                try:
+                    await app.engine.process(chunk)
+                except asyncio.CancelledError:
+                    raise
+                except BaseException as error:
+                    self.fail(error)
+
+        app.agent(ChunkTopic(app, topics=topics), name=processor.name)(consume)
+
+    def _engine(self) -> Engine:
+        plan = self.plan
+        transactions = Transactions(
+            self.client, f"iopt.{plan.group}.{self.slot.instance}", plan.group, plan.transaction_ms
+        )
+        place = Place(self.slot.directory, self.slot.instance, self.cluster.id, self.cluster.ids)
+        return Engine(
+            self.app,
+            self.subs,
+            self.client,
+            transactions,
+            self._runtime,
+            place,
+            pace=plan.pace,
+            reset=plan.reset,
+            cache_bytes=plan.cache_bytes,
+            fail=self.fail,
+        )
+
+    def _runtime(self, outbox: Outbox, clock: Clock) -> Runtime:
+        plan = self.plan
+        return Runtime(
+            counts=self.cluster.counts,
+            append=outbox.append,
+            readings=self._readings(),
+            complain=log.error,
+            clock=clock.now_ms,
+            group=plan.group,
+            source=plan.source,
+            version=plan.version,
+        )
+
+    def _readings(self) -> dict[View[Any], Reading[Any]]:
+        found: dict[View[Any], Reading[Any]] = {}
+        for view in {view for sub in self.subs.values() for view in sub.views}:
+            if view in self.plan.settings:
+                found[view] = Complete(view.name, self.plan.settings[view])
+            else:
+                assert view.topic is not None, f"view {view.name}: neither a topic nor settings fill it"
+                followed = Followed(view, self.client, self.cluster.counts[view.topic.name])
+                self.views[view] = found[view] = followed
+        return found
+
+    @asynccontextmanager
+    async def _background(self) -> AsyncIterator[None]:
+        """Views are read to their ends first; then they follow, the engine beats, and garbage is left alone."""
+        await asyncio.gather(*(view.read_to_end() for view in self.views.values()))
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(50_000, 20, 50)
+        beats = [self._guarded(view.follow()) for view in self.views.values()]
+        beats += [self._guarded(self.engine.run()), self._guarded(self._watch_topics())]
+        try:
+            yield
+        finally:
+            for beat in beats:
+                beat.cancel()
+
+    def _guarded(self, beat: Any) -> asyncio.Task[None]:
+        async def guard() -> None:
+            try:
+                await beat
+            except asyncio.CancelledError:
+                raise
+            except BaseException as error:
+                self.fail(error)
+
+        return asyncio.ensure_future(guard())
+
+    async def _watch_topics(self) -> None:
+        """Foreign topics may grow; every few seconds their counts are read again."""
+        while True:
+            await asyncio.sleep(5)
+            try:
+                await cluster.look(self.client, list(self.cluster.counts), self.cluster)
+                metrics.BROKER_UP.set((), 1)
+            except startup.UNREACHABLE:
+                metrics.BROKER_UP.set((), 0)
+
+    async def publish(self, outs: Iterable[tuple[Encoded, int]]) -> None:
+        """Records of the worker's own, in a transaction without positions, before it joins the group."""
+        outbox = Outbox()
+        for out, timestamp_ms in outs:
+            outbox.append(out, timestamp_ms)
+        transactions = Transactions(
+            self.client, f"iopt.{self.plan.group}.{self.slot.instance}.start", self.plan.group, self.plan.transaction_ms
+        )
+        await transactions.init()
+        await transactions.commit(outbox.take(), {}, Claim(-1, "", None))
+
+
+__all__ = ["FAILED", "REFUSED", "TWIN", "Plan", "SubTopology", "TopicPartition", "Worker"]

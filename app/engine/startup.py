@@ -1,0 +1,112 @@
+"""What must hold before anything is consumed; whatever does not is named."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterable, Mapping
+from importlib.metadata import version
+import faust
+from aiokafka.client import AIOKafkaClient
+from aiokafka.errors import KafkaConnectionError
+
+from app.engine.protocol import FINALIZED, ApiVersions
+from app.engine.topology import SubTopology
+from app.engine.transaction import UNREACHABLE
+from app.wire.topics import Topic
+
+PINNED = {"faust-streaming": "0.15.3", "mode-streaming": "0.7.1", "aiokafka": "0.14.0", "rocksdict": "0.3.29"}
+TRANSACTION_VERSION = 2
+
+
+class NotReady(Exception):
+    """The worker refuses to start; the message says what is wrong and what was expected."""
+
+
+def check_packages() -> None:
+    """Their private attributes are used, so exactly these versions. Raises NotReady."""
+    for package, wanted in PINNED.items():
+        if (found := version(package)) != wanted:
+            raise NotReady(f"{package} {found} is installed: expected {wanted}")
+    try:
+        import faust._cython.streams  # noqa: F401
+    except ImportError as error:
+        raise NotReady(f"faust {faust.__version__} has no compiled extensions: install its wheel") from error
+
+
+def check_port(host: str, port: int) -> None:
+    """Raises NotReady."""
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            raise NotReady(f"port {port} on {host}: {error.strerror}; another worker? server.port or IOPT_PORT") from error
+
+
+async def reach(client: AIOKafkaClient, bootstrap: str) -> None:
+    """Raises NotReady."""
+    try:
+        await client.bootstrap()
+    except KafkaConnectionError as error:
+        raise NotReady(f"no Kafka broker answers at {bootstrap} (spring.kafka.bootstrap-servers, IOPT_KAFKA)") from error
+
+
+async def check_broker(client: AIOKafkaClient) -> None:
+    """The *finalized* feature, not what the broker could do (X5). Raises NotReady."""
+    answer = await client.send(client.get_random_node(), ApiVersions("iopt", "1", {}))
+    level = finalized(answer.tags).get("transaction.version", 0)
+    if level < TRANSACTION_VERSION:
+        raise NotReady(
+            f"the cluster's feature transaction.version is {level}: {TRANSACTION_VERSION} or more is needed"
+            " (Kafka 4; kafka-features.sh upgrade --feature transaction.version=2)"
+        )
+
+
+def finalized(tags: Mapping[int, bytes]) -> dict[str, int]:
+    """Feature levels in force, from the tagged field of ApiVersions v3: a compact array of name, max, min."""
+    raw = tags.get(FINALIZED, b"\x01")
+    count, at = _uvarint(raw, 0)
+    levels = {}
+    for _ in range(count - 1):
+        length, at = _uvarint(raw, at)
+        name = raw[at : at + length - 1].decode()
+        at += length - 1
+        levels[name] = int.from_bytes(raw[at : at + 2], "big", signed=True)
+        _, at = _uvarint(raw, at + 4)
+    return levels
+
+
+def _uvarint(raw: bytes, at: int) -> tuple[int, int]:
+    value = shift = 0
+    while True:
+        byte, at = raw[at], at + 1
+        value |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            return value, at
+        shift += 7
+
+
+def missing_topics(counts: Mapping[str, int], wanted: Iterable[Topic]) -> list[Topic]:
+    """Own ones, to be created. Raises NotReady for topics of others."""
+    missing = [topic for topic in wanted if topic.name not in counts]
+    foreign = sorted({topic.name for topic in missing if not topic.owned})
+    if foreign:
+        raise NotReady(f"topics missing: {', '.join(foreign)}; they belong to the services, so create them there")
+    return missing
+
+
+def check_counts(counts: Mapping[str, int], subs: Iterable[SubTopology], partitions: int) -> None:
+    """Topics that feed one table have one number of partitions, the recorded one. Raises NotReady."""
+    for sub in subs:
+        found = {name: counts[name] for name in sub.readers}
+        expected = partitions if sub.tables else next(iter(found.values()))
+        wrong = {name: count for name, count in found.items() if count != expected}
+        if wrong:
+            said = ", ".join(f"{name} has {count}" for name, count in sorted(wrong.items()))
+            raise NotReady(f"partitions of {sub.row}: {said}; expected {expected} (iopt.partitions)")
+        log = f"iopt.{sub.row}.changelog"
+        if counts.get(log, expected) != expected:
+            raise NotReady(f"{log} has {counts[log]} partitions: expected {expected}, the number its sources have")
+
+
+__all__ = ["UNREACHABLE", "NotReady", "check_broker", "check_counts", "check_packages", "check_port", "missing_topics", "reach"]

@@ -1,0 +1,215 @@
+"""Faust with one event for the polled records of one partition, and without offsets of its own.
+
+What is overridden is private to Faust and named in tests/kafka/test_private_attributes.py.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, ClassVar, NamedTuple
+
+import faust
+from aiokafka.structs import TopicPartition
+from faust.tables.manager import TableManager as FaustTableManager
+from faust.tables.recovery import RebalanceAgain, ServiceStopped
+from faust.tables.recovery import Recovery as FaustRecovery
+from faust.transport.drivers import aiokafka as driver
+from faust.types import TP, ConsumerMessage
+from mode import Service
+
+from app.engine.group import RebalanceListener
+
+CHUNK_RECORDS = 1_000
+POLL_S, POLL_WHILE_DUE_S = 0.2, 0.05
+FETCH_WAIT_MS = 15
+
+
+class Chunk(NamedTuple):
+    """Records of one partition as they were fetched. `start` is where they must continue (R4)."""
+
+    at: TP
+    records: list[Any]
+    start: int
+    epoch: int
+
+
+class ChunkMessage(ConsumerMessage):  # type: ignore[misc]
+    __slots__ = ("chunk",)
+
+
+class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
+    snapshot: ClassVar[dict[TopicPartition, Any]] = {}
+
+    def _create_worker_consumer(self, transport: Any) -> Any:
+        consumer = super()._create_worker_consumer(transport)
+        self._assignor = self.app.assignor
+        consumer._partition_assignment_strategy = [self.app.assignor]
+        consumer._isolation_level = "read_committed"
+        consumer._fetch_max_wait_ms = FETCH_WAIT_MS
+        consumer._max_poll_records = None
+        return consumer
+
+    async def _fetch_records(self, consumer: Any, active_partitions: Any, timeout: Any = None, max_records: Any = None) -> Any:
+        records = await super()._fetch_records(consumer, active_partitions, timeout, max_records)
+        subscription = consumer._subscription.subscription
+        assignment = subscription.assignment if subscription else None
+        if assignment is not None:
+            states = {at: assignment.state_value(at) for at in assignment.tps}
+            self.snapshot = {at: (s._position, getattr(s, "seen", None)) for at, s in states.items() if s is not None}
+        return records
+
+
+class Consumer(driver.Consumer):  # type: ignore[misc]
+    RebalanceListener = RebalanceListener
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self.seeking = asyncio.Lock()  # no fetch straddles a seek (F1)
+        self.chain: dict[TP, int] = {}  # where the next chunk of a partition must start
+        super().__init__(*args, **kwargs)
+
+    @property
+    def engine(self) -> Any:
+        return self.app.engine
+
+    def _new_consumer_thread(self) -> ConsumerThread:
+        return ConsumerThread(self, loop=self.loop, beacon=self.beacon)
+
+    async def _drain_messages(self, fetcher: Any) -> None:
+        while not (self._stopped.is_set() or fetcher._stopped.is_set()):
+            if not self.flow_active:
+                await self.wait(self.can_resume_flow)
+                continue
+            wanted, all_wanted = self.engine.wanted(self._get_active_partitions())
+            if not wanted:
+                await self.engine.until_wanted()
+                continue
+            for chunk in await self._fetch(wanted, POLL_S if all_wanted else 0.01):
+                if not self.flow_active or chunk.epoch != self.engine.epoch:
+                    break
+                await self._deliver(chunk)
+                await asyncio.sleep(0)
+
+    async def _fetch(self, wanted: set[TP], patience_s: float) -> list[Chunk]:
+        chunks: list[Chunk] = []
+        async with self.seeking:
+            if not self.flow_active:
+                return chunks
+            epoch = self.engine.epoch
+            patience_s = min(patience_s, POLL_WHILE_DUE_S) if self.engine.timers_due else patience_s
+            fetched = await self._getmany(active_partitions=wanted, timeout=patience_s) or {}
+            for at, records in fetched.items():
+                if records:
+                    chunks += self._chunks(TP(at.topic, at.partition), records, epoch)
+        return chunks
+
+    def _chunks(self, at: TP, records: list[Any], epoch: int) -> list[Chunk]:
+        """The chain goes on with what was fetched, delivered or not."""
+        found = []
+        for begin in range(0, len(records), CHUNK_RECORDS):
+            part = records[begin : begin + CHUNK_RECORDS]
+            found.append(Chunk(at, part, self.chain[at], epoch))
+            self.chain[at] = part[-1].offset + 1
+        return found
+
+    async def _deliver(self, chunk: Chunk) -> None:
+        last = chunk.records[-1]
+        message = ChunkMessage(
+            chunk.at.topic,
+            chunk.at.partition,
+            last.offset,
+            last.timestamp / 1000.0,
+            last.timestamp_type,
+            (),
+            b"",
+            b"",
+            None,
+            0,
+            0,
+            chunk.at,
+            generation_id=self.app.consumer_generation_id,
+        )
+        message.chunk = chunk
+        self.engine.delivered(chunk)
+        await self.callback(message)
+
+    async def seek_to_committed(self) -> dict[TP, int]:
+        """Each task seeks when it is ready (T4)."""
+        return {}
+
+    async def seek_tasks(self, positions: dict[TP, int]) -> None:
+        """Raises aiokafka's IllegalStateError when a partition is not ours any more."""
+        if positions:
+            await self._thread.seek_wait({TopicPartition(*at): offset for at, offset in positions.items()})
+            self.chain |= positions
+
+    def _new_offset(self, tp: TP) -> None:
+        """Faust itself never commits."""
+        self._acked[tp].clear()
+        self._acked_index[tp].clear()
+
+    async def on_partitions_revoked(self, revoked: set[TP]) -> None:
+        """Chunks in hand are given up between two stretches; every task seeks again when it is ready."""
+        self.engine.epoch += 1
+        await super().on_partitions_revoked(revoked)
+
+    async def force_commit(self, topics: Any = None, start_new_transaction: bool = True) -> bool:
+        for tp in list(self._acked):
+            self._new_offset(tp)
+        await self.engine.drain()
+        return True
+
+    def verify_event_path(self, now: float, tp: TP) -> None:
+        """Liveness is ours (H1)."""
+
+
+class Producer(driver.Producer):  # type: ignore[misc]
+    """Faust starts one; nothing of ours goes through it."""
+
+
+class Transport(driver.Transport):  # type: ignore[misc]
+    Consumer = Consumer
+    Producer = Producer
+
+
+class ChunkTopic(faust.Topic):  # type: ignore[misc]
+    def _compile_decode(self) -> None:
+        create_event = self.app.create_event
+
+        async def decode(message: Any, *, propagate: bool = False) -> Any:  # noqa: ARG001
+            return create_event(None, message.chunk, None, message)
+
+        self.decode = decode
+
+
+class Recovery(FaustRecovery):  # type: ignore[misc]
+    """Says when an assignment begins; restoring is the engine's."""
+
+    @Service.task
+    async def _restart_recovery(self) -> None:
+        while not self.should_stop:
+            if await self.wait_for_stopped(self.signal_recovery_start):
+                break
+            self.signal_recovery_start.clear()
+            generation = self._generation_id
+            try:
+                assigned = {TP(at.topic, at.partition) for at in self.app.consumer.assignment()}
+                await self._wait(self.app.engine.assign(assigned, generation))
+                await self._resume_streams(generation)
+            except RebalanceAgain:
+                continue
+            except ServiceStopped:
+                break
+
+
+class TableManager(FaustTableManager):  # type: ignore[misc]
+    @property
+    def recovery(self) -> Recovery:
+        if self._recovery is None:
+            self._recovery = Recovery(self.app, self, beacon=self.beacon, loop=self.loop)
+        return self._recovery
+
+    async def on_start(self) -> None:
+        """Faust's own sleeps for a second first."""
+        if not self.should_stop:
+            await self._update_channels()
+            await self.recovery.start()

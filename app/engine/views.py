@@ -1,0 +1,80 @@
+"""Views of compacted topics: read to their end before the worker joins the group, followed ever after (R5)."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Generic, TypeVar
+
+from aiokafka.client import AIOKafkaClient
+from aiokafka.structs import TopicPartition
+
+from app.domain.errors import NotYet, Rejected
+from app.engine.fetch import stretches
+from app.engine.processor import View
+from app.engine.transaction import UNREACHABLE
+from app.telemetry import metrics
+from app.telemetry.logs import log
+
+V = TypeVar("V")
+
+
+class Followed(Generic[V]):
+    """The content of a view's topic as this worker has read it."""
+
+    def __init__(self, view: View[V], client: AIOKafkaClient, partitions: int) -> None:
+        assert view.topic is not None
+        self.name, self._topic, self._client, self._partitions = view.name, view.topic, client, partitions
+        self.content: dict[str, V] = {}
+        self._offsets = dict.fromkeys(range(partitions), 0)
+        self._asked: dict[str, int] = {}  # missing keys -> rounds to wait for before they are certainly absent
+        self._round = 0
+
+    def get(self, key: str) -> V | None:
+        found = self.content.get(key)
+        if found is None:
+            asked = self._asked.setdefault(key, self._round + 2)
+            if self._round < asked:
+                raise NotYet(self.name, key)
+        return found
+
+    def __getitem__(self, key: str) -> V:
+        found = self.get(key)
+        if found is None:
+            raise Rejected(f"{self.name} has no {key!r}")
+        return found
+
+    async def read_to_end(self) -> None:
+        await asyncio.gather(*(self._read(number) for number in range(self._partitions)))
+        self._round += 1
+        metrics.VIEWS_READY.set((self.name,), 1)
+
+    async def follow(self) -> None:
+        """Until cancelled. A round that began after a key was asked for has passed that moment's end."""
+        while True:
+            try:
+                await self.read_to_end()
+            except UNREACHABLE as error:
+                log.warning("view_unreachable", view=self.name, error=repr(error))
+            await asyncio.sleep(0.1)
+
+    async def _read(self, number: int) -> None:
+        at, until = TopicPartition(self._topic.name, number), -1
+        async for stretch in stretches(self._client, at, self._offsets[number], wait_ms=1):
+            until = stretch.stable_offset if until < 0 else until
+            for key, value in stretch.rows:
+                self._apply((key or b"").decode(errors="replace"), value)
+            self._offsets[number] = stretch.next_offset
+            if stretch.next_offset >= until:
+                return
+
+    def _apply(self, key: str, value: bytes | None) -> None:
+        self._asked.pop(key, None)
+        if value is None:
+            self.content.pop(key, None)
+            return
+        try:
+            self.content[key] = self._topic.codec.decode(value, ())
+        except Rejected as error:
+            log.error("view_entry_undecodable", view=self.name, key=key, error=str(error))
+
+

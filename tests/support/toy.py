@@ -1,0 +1,91 @@
+"""The smallest row with everything the engine promises about: a state, outs, a timer, and records that fail.
+
+    <prefix>additions --add--> <prefix>sums (running totals), <prefix>alarms (when a deadline passes)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+import msgspec
+
+from app.domain.errors import Invalid
+from app.engine.processor import Change, Due, Out, Processor, Record, Table
+from app.wire.codec import reader, to_json
+from app.wire.topics import Cleanup, Envelope, Headers, Topic
+
+
+class Addition(msgspec.Struct, frozen=True):
+    """`act` is add, delete, or one of the ways to fail."""
+
+    account: str
+    amount: int = 0
+    alarm_after_ms: int = 0
+    act: str = "add"
+
+
+class Account(msgspec.Struct, frozen=True, array_like=True):
+    additions: int = 0
+    total: int = 0
+    alarm_at: int = 0
+    note: Any = None
+
+
+class Sum(msgspec.Struct, frozen=True):
+    account: str
+    additions: int
+    total: int
+
+
+class Json:
+    def __init__(self, of: type[Any]) -> None:
+        self._read = reader(of)
+
+    def decode(self, value: bytes | None, _headers: Headers) -> Any:
+        return self._read(value or b"")
+
+    def encode(self, value: Any, _envelope: Envelope) -> tuple[bytes, list[tuple[str, bytes]]]:
+        return to_json(value), []
+
+
+class Toy(NamedTuple):
+    additions: Topic
+    sums: Topic
+    alarms: Topic
+    accounts: Table[Account]
+    processor: Processor
+
+
+def toy(prefix: str) -> Toy:
+    """A row of its own for each prefix: tests share one broker."""
+    accounts = Table("accounts", 1, Account, due=lambda account: account.alarm_at or None)
+    additions = Topic(f"{prefix}additions", Json(Addition), key_of=lambda addition: addition.account)
+    sums = Topic(f"{prefix}sums", Json(Sum), cleanup=Cleanup.THEIRS)
+    alarms = Topic(f"{prefix}alarms", Json(Sum), cleanup=Cleanup.THEIRS)
+
+    def add(account: Account | None, value: Addition | Due, record: Record) -> Change[Account]:
+        account = account or Account()
+        if isinstance(value, Due):
+            told = Sum(record.key, account.additions, account.total)
+            return msgspec.structs.replace(account, alarm_at=0), [Out(alarms, record.key, told)]
+        return _added(account, value, record, sums)
+
+    processor = Processor(add, (additions,), accounts, (), f"{prefix}toy".replace(".", "-"), timers=True)
+    return Toy(additions, sums, alarms, accounts, processor)
+
+
+def _added(account: Account, addition: Addition, record: Record, sums: Topic) -> Change[Account]:
+    match addition.act:
+        case "refuse":
+            raise Invalid("asked to refuse")
+        case "break":
+            raise ZeroDivisionError("asked to break")
+        case "unstorable":
+            return msgspec.structs.replace(account, note=object()), []
+        case "delete":
+            return None, []
+    alarm_at = record.now_ms + addition.alarm_after_ms if addition.alarm_after_ms else account.alarm_at
+    account = Account(account.additions + 1, account.total + addition.amount, alarm_at)
+    outs: Iterable[Out] = [Out(sums, record.key, Sum(record.key, account.additions, account.total))]
+    return account, outs
