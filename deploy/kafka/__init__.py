@@ -1,7 +1,8 @@
 """A real Kafka on this machine: one KRaft node as a child process, without Maven, Docker or a Java of one's own."""
 
 from deploy.kafka.broker import Broker, NotStarted, local_kafka
+from deploy.kafka.errors import NoKafka
 from deploy.kafka.jars import WrongJar
 from deploy.kafka.java import NoJava
 
-__all__ = ["Broker", "NoJava", "NotStarted", "WrongJar", "local_kafka"]
+__all__ = ["Broker", "NoJava", "NoKafka", "NotStarted", "WrongJar", "local_kafka"]

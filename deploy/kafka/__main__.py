@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import signal
 import sys
 from pathlib import Path
 
 from deploy.kafka.broker import local_kafka
+from deploy.kafka.errors import NoKafka
 from deploy.kafka.kit import cache_directory
 from deploy.kafka.say import say
 
@@ -20,11 +20,16 @@ def main() -> int:
     arguments.add_argument("--heap", default="256m")
     to = arguments.parse_args()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    with contextlib.suppress(KeyboardInterrupt), local_kafka(to.directory, port=to.port, heap=to.heap) as kafka:
-        say(f"Kafka serves at {kafka}, its data is in {to.directory}; Ctrl-C ends it")
-        while True:
-            signal.pause()
-    return 0
+    try:
+        with local_kafka(to.directory, port=to.port, heap=to.heap) as kafka:
+            say(f"Kafka serves at {kafka}, its data is in {to.directory}; Ctrl-C ends it")
+            while True:
+                signal.pause()
+    except NoKafka as error:
+        say(str(error))
+        return 1
+    except KeyboardInterrupt:
+        return 0
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from deploy.kafka import ports
+from deploy.kafka.errors import NoKafka
 from deploy.kafka.kit import Kit, prepare, write_properties
 from deploy.kafka.say import say
 
@@ -23,7 +24,7 @@ STARTED = "Kafka Server started"
 LEASH = 'read -r _; kill -TERM "$1"'  # its input is a pipe that ends when the parent does
 
 
-class NotStarted(Exception):
+class NotStarted(NoKafka):
     pass
 
 

@@ -8,13 +8,18 @@ import shutil
 from pathlib import Path
 from typing import NamedTuple
 
+from deploy.kafka.errors import NoKafka
 from deploy.kafka.say import Progress
 
 SUMS = Path(__file__).with_name("jars.sha256")
 UNCHANGING_TIME = (0, 0)  # a class data archive holds only for jars of the same times
 
 
-class WrongJar(Exception):
+class WrongJar(NoKafka):
+    pass
+
+
+class NotFetched(NoKafka):
     pass
 
 
@@ -61,7 +66,10 @@ def download(jars: list[Jar], directory: Path) -> None:
     with Progress("Kafka's jars from Maven Central", len(jars)) as progress:
         for jar in jars:
             progress.step(jar.name)
-            fetched = maven.create_dependency(jar.coordinate).artifact.resolve()
+            try:
+                fetched = maven.create_dependency(jar.coordinate).artifact.resolve()
+            except (OSError, RuntimeError) as error:
+                raise NotFetched(f"{jar.coordinate} cannot be fetched from Maven Central: {error}") from error
             check(fetched, jar)
             os.utime(fetched, UNCHANGING_TIME)
             fetched.replace(directory / jar.name)

@@ -9,6 +9,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+from deploy.kafka.errors import NoKafka
+
 OLDEST = 17
 
 
@@ -30,7 +32,7 @@ class Java(NamedTuple):
         return self.path.parents[1].joinpath("lib", "server", "classes.jsa").exists()
 
 
-class NoJava(Exception):
+class NoJava(NoKafka):
     pass
 
 

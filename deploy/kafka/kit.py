@@ -15,6 +15,7 @@ from string import Template
 from typing import NamedTuple
 
 from deploy.kafka import ports
+from deploy.kafka.errors import NoKafka
 from deploy.kafka.jars import SUMS, fetch_jars
 from deploy.kafka.java import Java, find_java
 from deploy.kafka.say import say
@@ -25,7 +26,7 @@ MEASURING_MB = 512
 QUICK = ("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-XX:ReservedCodeCacheSize=32m")
 
 
-class NotPrepared(Exception):
+class NotPrepared(NoKafka):
     pass
 
 
