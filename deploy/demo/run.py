@@ -1,0 +1,126 @@
+"""`iopt demo`, behind its command line."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import sys
+import tempfile
+import time
+from collections import Counter
+from pathlib import Path
+
+import orjson
+from aiokafka.structs import ConsumerRecord
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from deploy.demo.books import audit
+from deploy.demo.ledger import Entry, Ledger
+from deploy.demo.orders import orders
+from deploy.demo.participants import NAMES
+from deploy.demo.report import Outcome, show
+from deploy.demo.shop import NotFresh, topics
+from deploy.demo.stage import CHECKOUT, Broken, Plan, Stage
+from deploy.demo.watch import finish, reader
+from deploy.kafka import local_kafka
+
+REASON = "iopt-dlq-reason"
+
+
+def run(orders: int, kills: int, seed: int, *, keep: bool, json: bool) -> int:
+    """0 if every order ended as it should. What was written stays where it did not, or with `keep`."""
+    directory = _directory()
+    console = Console(stderr=True)
+    try:
+        with local_kafka(directory / "kafka") as kafka:
+            outcome = asyncio.run(_play(Plan(orders, kills, seed, directory), kafka, console))
+    except NotFresh as error:
+        console.print(str(error), highlight=False)
+        return 1
+    told = outcome.told()
+    if json:
+        sys.stdout.buffer.write(orjson.dumps(told, option=orjson.OPT_INDENT_2) + b"\n")
+    else:
+        show(told, Console())
+    if keep or not told["holds"]:
+        console.print(f"Kept: {directory}", highlight=False)
+    else:
+        shutil.rmtree(directory)
+    return 0 if told["holds"] else 1
+
+
+async def _play(plan: Plan, kafka: str, console: Console) -> Outcome:
+    began = time.monotonic()
+    broken = None
+    with _progress(console) as progress:
+        sent, ended = (progress.add_task(what, total=plan.orders) for what in ("orders sent", "orders ended"))
+
+        def watching(so_far: int, so_many: int) -> None:
+            progress.update(sent, completed=so_far)
+            progress.update(ended, completed=so_many)
+
+        stage = Stage(plan, kafka, watching)
+        try:
+            await stage.play()
+        except Broken as error:
+            broken = str(error)
+    return await _outcome(stage, time.monotonic() - began, broken)
+
+
+async def _outcome(stage: Stage, took_s: float, broken: str | None) -> Outcome:
+    plan = stage.plan
+    entries, commands, sent_twice = _books(plan.books)
+    return Outcome(
+        orders=plan.orders,
+        seed=plan.seed,
+        took_s=took_s,
+        story=stage.story,
+        audit=audit(orders(plan.seed, plan.orders), stage.story.endings, entries),
+        dead_letters=await _dead_letters(stage.kafka),
+        commands=commands,
+        sent_twice=sent_twice,
+        kills=stage.kills,
+        kills_due=plan.kills,
+        deaths=stage.worker.deaths,
+        broken=broken,
+    )
+
+
+def _books(directory: Path) -> tuple[list[Entry], int, list[str]]:
+    """Entries, how many commands were received, and which of them were sent twice."""
+    entries: list[Entry] = []
+    commands = 0
+    twice: list[str] = []
+    for name in NAMES:
+        ledger = Ledger(directory / f"{name}.sqlite")
+        entries += ledger.entries()
+        commands += ledger.received()
+        twice += ledger.sent_twice()
+        ledger.close()
+    return entries, commands, twice
+
+
+async def _dead_letters(kafka: str) -> Counter[str]:
+    """How many, by reason."""
+    reasons: Counter[str] = Counter()
+
+    def tell(record: ConsumerRecord) -> None:
+        reasons[dict(record.headers)[REASON].decode()] += 1
+
+    names = [name for name in await topics(kafka) if name.startswith("iopt.dlq.")]
+    if names:
+        async with reader(kafka, names) as consumer:
+            await finish(consumer, tell)
+    return reasons
+
+
+def _progress(console: Console) -> Progress:
+    return Progress(
+        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), console=console
+    )
+
+
+def _directory() -> Path:
+    (CHECKOUT / "var").mkdir(exist_ok=True)
+    return Path(tempfile.mkdtemp(prefix="demo-", dir=CHECKOUT / "var"))
