@@ -51,7 +51,7 @@ async def create_missing(kafka: str, topics: tuple[str, ...]) -> None:
     await admin.start()
     try:
         there = await admin.list_topics()
-        await admin.create_topics([NewTopic(name, PARTITIONS, -1) for name in topics if name not in there])
+        await admin.create_topics([NewTopic(name, PARTITIONS, 1) for name in topics if name not in there])
     finally:
         await admin.close()
 
