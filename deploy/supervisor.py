@@ -30,6 +30,7 @@ class Supervised:
     command: Sequence[str]
     env: Mapping[str, str] | None = None
     log: Path | None = None
+    cwd: Path | None = None
     deaths: list[int] = field(default_factory=list)
     up: asyncio.Event = field(default_factory=asyncio.Event)
     _process: asyncio.subprocess.Process | None = field(default=None, repr=False)
@@ -51,7 +52,9 @@ class Supervised:
 
     async def _once(self) -> int:
         with _opened(self.log) as out:
-            self._process = await asyncio.create_subprocess_exec(*self.command, env=self.env, stdout=out, stderr=out)
+            self._process = await asyncio.create_subprocess_exec(
+                *self.command, env=self.env, cwd=self.cwd, stdout=out, stderr=out
+            )
         self.up.set()
         code = await self._process.wait()
         self.up.clear()

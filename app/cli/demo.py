@@ -30,6 +30,5 @@ def demo(orders: int, kill: int, seed: int, keep: bool, as_json: bool) -> None:
                 importlib.import_module("deploy.demo.run").run(orders, kill, seed, keep=keep, json=as_json)
             )
     raise click.ClickException(
-        f"deploy/demo is neither in {CHECKOUT} nor in {Path.cwd()}: it comes with the repository, not with the package. "
-        "Run `iopt demo` in a checkout"
+        f"deploy/demo is neither in {CHECKOUT} nor in {Path.cwd()}: it comes with the repository, not with the package"
     )

@@ -23,7 +23,7 @@ from deploy.demo.report import Outcome, show
 from deploy.demo.shop import NotFresh, topics
 from deploy.demo.stage import CHECKOUT, Broken, Plan, Stage
 from deploy.demo.watch import finish, reader
-from deploy.kafka import local_kafka
+from deploy.kafka import NoKafka, local_kafka
 
 REASON = "iopt-dlq-reason"
 
@@ -35,7 +35,7 @@ def run(orders: int, kills: int, seed: int, *, keep: bool, json: bool) -> int:
     try:
         with local_kafka(directory / "kafka") as kafka:
             outcome = asyncio.run(_play(Plan(orders, kills, seed, directory), kafka, console))
-    except NotFresh as error:
+    except (NoKafka, NotFresh) as error:
         console.print(str(error), highlight=False)
         return 1
     told = outcome.told()

@@ -130,13 +130,14 @@ class Stage:
 def worker(plan: Plan, kafka: str, port: int) -> Supervised:
     told = {"IOPT_KAFKA": kafka, "IOPT_PORT": str(port), "IOPT_DATA_DIR": str(plan.directory / "worker")}
     iopt = str(Path(sys.executable).with_name("iopt"))
-    return Supervised([iopt, "worker", "--config", str(SETTINGS)], os.environ | told, plan.directory / "worker.log")
+    command = [iopt, "worker", "--config", str(SETTINGS)]
+    return Supervised(command, os.environ | told, plan.directory / "worker.log", CHECKOUT)
 
 
 def services(plan: Plan, kafka: str) -> Supervised:
     what = ["-m", "deploy.demo.participants", "--kafka", kafka, "--books", str(plan.books)]
     drawn = ["--seed", str(plan.seed), "--orders", str(plan.orders)]
-    return Supervised([sys.executable, *what, *drawn], log=plan.directory / "participants.log")
+    return Supervised([sys.executable, *what, *drawn], log=plan.directory / "participants.log", cwd=CHECKOUT)
 
 
 async def _is_up(session: aiohttp.ClientSession, url: str) -> bool:
