@@ -64,13 +64,12 @@ def came_late(turn: Turn, index: int, answer: Answer) -> None:
     """A `done` to a step that was given up; it is undone, even after the end, unless its undo was sent already."""
     turn.tell_answer("step_done", answer, "late")
     saga = turn.saga
-    result = NO_DATA if saga.state in ENDED else fitting(saga, answer.data)[0]
     if saga.steps[index].state in GIVEN_UP:
-        turn.progress(index, state=StepState.DONE, result=result)
+        turn.progress(index, state=StepState.DONE, result=fitting(saga, answer.data)[0])
         if saga.open is None:
             undo_next(turn)
     else:
-        turn.progress(index, result=result)
+        turn.progress(index, result=NO_DATA if saga.state in ENDED else fitting(saga, answer.data)[0])
 
 
 def _undo_again(turn: Turn, index: int, answer: Answer, fact: str) -> None:

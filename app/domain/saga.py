@@ -71,7 +71,7 @@ def _start(saga: Saga | None, start: Start, now_ms: int, terms: Terms) -> Decisi
     if len(bytes(start.data)) > DATA_BYTES:
         raise TooLarge(f"$.data: {len(bytes(start.data))} bytes, at most {DATA_BYTES}")
     definition = terms.definitions[definition_id(start.saga, start.saga_version)]
-    if start.origin is not None and start.origin.at < now_ms - definition.retention_ms:
+    if start.origin is not None and start.origin.at <= now_ms - definition.retention_ms:
         raise StaleStart(f"$.origin.at: {start.origin.at}, ended sagas are remembered for {definition.retention_ms} ms")
     turn = Turn(_begun(saga, start, now_ms, definition), now_ms, terms)
     turn.tell("started")

@@ -28,12 +28,12 @@ class Lookup(Protocol[V_co]):
 
 
 class Terms(NamedTuple):
-    """What sagas are decided by, beside their state: definitions, settings, and where replies go."""
+    """What sagas are decided by, beside their state: where replies go, definitions, settings."""
 
+    reply_to: str
     definitions: Lookup[Definition]
     participants: Lookup[Participant]
     retries: Lookup[RetryPolicy]
-    reply_to: str
 
 
 class Sent(NamedTuple):
