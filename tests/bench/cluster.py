@@ -1,0 +1,70 @@
+"""What the harness asks of Kafka, beside whoever is measured."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, KafkaException, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewTopic
+
+from tests.bench.workloads import Pair
+
+PARTITIONS = 4
+QUEUE = 1_000_000
+QUIET: dict[str, str | int | float | bool] = {"log_level": 2}
+
+
+class Cluster:
+    def __init__(self, bootstrap: str, broker_pid: int) -> None:
+        self.bootstrap, self.broker_pid = bootstrap, broker_pid
+        self._admin = AdminClient({"bootstrap.servers": bootstrap} | QUIET)
+
+    def create(self, *names: str) -> None:
+        topics = [NewTopic(name, PARTITIONS, 1, config={"retention.ms": "-1"}) for name in names]
+        for made in self._admin.create_topics(topics, operation_timeout=30).values():
+            made.result()
+
+    def delete_like(self, part: str) -> None:
+        names = [name for name in self._admin.list_topics(timeout=10).topics if part in name]
+        for gone in self._admin.delete_topics(names).values() if names else ():
+            gone.result()
+
+    def producer(self, **config: object) -> Producer:
+        """Partitions keys as a Java client does (murmur2)."""
+        return Producer({"bootstrap.servers": self.bootstrap, "partitioner": "murmur2_random"} | QUIET | config)
+
+    def preload(self, topic: str, pairs: Iterable[Pair]) -> None:
+        self.create(topic)
+        batching = {"linger.ms": 50, "batch.size": 1_000_000, "queue.buffering.max.messages": QUEUE}
+        producer = self.producer(**{"enable.idempotence": True}, **batching)
+        for key, value in pairs:
+            if len(producer) > QUEUE // 2:
+                producer.flush(60)
+            producer.produce(topic, value, key)
+        assert producer.flush(120) == 0, f"{topic}: not everything was delivered"
+
+    def records(self, topic: str) -> Iterator[Pair]:
+        """Every committed record of a topic; none has an empty key or value."""
+        consumer = self.consumer({"enable.partition.eof": True, "fetch.max.bytes": 10_000_000})
+        left = set(consumer.list_topics(topic, 10).topics[topic].partitions)
+        consumer.assign([TopicPartition(topic, number, 0) for number in left])
+        while left:
+            for message in consumer.consume(10_000, 1):
+                if message.error():
+                    left.discard(message.partition())
+                else:
+                    yield message.key() or b"", message.value() or b""
+        consumer.close()
+
+    def consumer(self, config: dict[str, object]) -> Consumer:
+        common = {"bootstrap.servers": self.bootstrap, "group.id": "harness", "enable.auto.commit": False}
+        return Consumer(common | {"isolation.level": "read_committed"} | QUIET | config)
+
+    def committed(self, group: str, topic: str) -> int:
+        """Sum of the positions that the group has committed."""
+        try:
+            answer = self._admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(group)])[group].result()
+        except KafkaException:  # not there yet
+            return 0
+        return sum(max(0, found.offset) for found in answer.topic_partitions if found.topic == topic)

@@ -1,0 +1,218 @@
+"""W1 and W2 on the product's own seam, a row each; tests/bench/oracle.py defines what they do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from operator import attrgetter
+from typing import Any
+
+from msgspec import Raw, Struct
+
+from app.engine.processor import Change, Out, Record, Table, processor
+from app.wire.codec import reader, to_json
+from app.wire.topics import Envelope, Headers, Topic
+from tests.bench.oracle import EVENTS, RATE, SLOW_MS, SLOW_RATE, STEPS, TRANSITIONS, TRIALS, WAIT_MS, WINDOW
+
+
+class Json:
+    """Plain JSON, no headers."""
+
+    def __init__(self, of: type[Any]) -> None:
+        self._read: Callable[[bytes], Any] = reader(of)
+
+    def decode(self, value: bytes | None, _headers: Headers) -> Any:
+        return self._read(value or b"")
+
+    def encode(self, value: Any, _envelope: Envelope) -> tuple[bytes, list[tuple[str, bytes]]]:
+        return to_json(value), []
+
+
+class Call(Struct, frozen=True, gc=False):
+    id: str
+    ts: int
+    caller: str
+    service: str
+    outcome: str
+    duration_ms: int
+
+
+class Breaker(Struct, frozen=True, gc=False, array_like=True):
+    """`failures` and `slow` are those of the window: counting it anew for each call would cost more than the rest."""
+
+    state: str
+    window: str
+    since: int
+    calls: int
+    rejected: int
+    transitions: int
+    failures: int = 0
+    slow: int = 0
+
+
+class Transition(Struct, frozen=True, gc=False, rename={"origin": "from"}):
+    key: str
+    n: int
+    origin: str
+    to: str
+    ts: int
+    calls: int
+    failures: int
+    slow: int
+    cause: str
+
+
+class Message(Struct, frozen=True, gc=False):
+    id: str
+    type: str
+    saga: str
+    ts: int
+    order: Raw = Raw(b"null")
+    command_id: str = ""
+    step: str = ""
+    action: str = ""
+    ok: bool = False
+
+
+class Done(Struct, frozen=True, gc=False, array_like=True):
+    step: str
+    action: str
+    ok: bool
+    ts: int
+
+
+class Saga(Struct, frozen=True, array_like=True):
+    saga: str
+    status: str
+    step: int
+    expect: str | None
+    sent: int
+    order: bytes  # JSON, only passed through
+    history: tuple[Done, ...]
+    started: int
+    updated: int
+
+
+class Command(Struct, frozen=True, gc=False):
+    id: str
+    saga: str
+    cause: str
+    ts: int
+    command: str
+    action: str
+    reply_to: str
+    order: Raw
+
+
+class End(Struct, frozen=True, gc=False):
+    id: str
+    saga: str
+    cause: str
+    ts: int
+    status: str
+    replies: int
+    order_id: str
+
+
+class Order(Struct, frozen=True, gc=False):
+    order_id: str
+
+
+read_order: Callable[[bytes], Order] = reader(Order)
+breakers = Table("breakers", 1, Breaker)
+sagas = Table("sagas", 2, Saga)
+
+
+def breaker_row(inbox: str, app: str, begun: Callable[[], None]) -> list[Topic]:
+    """W1, registered as row `app`; returns what it writes. `begun`: at each new key, so at the first record."""
+    calls, transitions = Topic(inbox, Json(Call)), Topic(f"{TRANSITIONS}-{app}", Json(Transition))
+
+    @processor(calls, row=app, keeps=breakers)
+    def judge_calls(breaker: Breaker | None, call: Call, record: Record) -> Change[Breaker]:
+        if breaker is None:
+            begun()
+            breaker = Breaker("CLOSED", "", call.ts, 0, 0, 0)
+        breaker, moves = judged(breaker, call)
+        return breaker, [Out(transitions, record.key, move) for move in moves] if moves else ()
+
+    return [transitions]
+
+
+def judged(before: Breaker, call: Call) -> tuple[Breaker, Sequence[Transition]]:
+    b = before
+    if call.outcome == "rejected":
+        return Breaker(b.state, b.window, b.since, b.calls + 1, b.rejected + 1, b.transitions, b.failures, b.slow), ()
+    if b.state != "OPEN":
+        return slid(b, call)
+    if call.ts < b.since + WAIT_MS:
+        return Breaker("OPEN", "", b.since, b.calls + 1, b.rejected, b.transitions), ()
+    trial, _ = slid(Breaker("HALF_OPEN", "", call.ts, b.calls, b.rejected, b.transitions + 1), call)
+    return trial, (moved(b, call, "HALF_OPEN", 0, 0),)
+
+
+def slid(before: Breaker, call: Call) -> tuple[Breaker, Sequence[Transition]]:
+    """The window one call further, and what a full one says."""
+    b, mark = before, (call.outcome != "success") + 2 * (call.duration_ms > SLOW_MS)
+    window, failures, slow = b.window + "0123"[mark], b.failures + (mark & 1), b.slow + (mark >> 1)
+    size = TRIALS if b.state == "HALF_OPEN" else WINDOW
+    if len(window) > size:
+        gone = int(window[0])
+        window, failures, slow = window[1:], failures - (gone & 1), slow - (gone >> 1)
+    if len(window) == size:
+        to = "OPEN" if 100 * failures >= RATE * size or 100 * slow >= SLOW_RATE * size else "CLOSED"
+        if to != b.state:
+            move = moved(b, call, to, failures, slow)
+            return Breaker(to, "", call.ts, b.calls + 1, b.rejected, b.transitions + 1), (move,)
+    return Breaker(b.state, window, b.since, b.calls + 1, b.rejected, b.transitions, failures, slow), ()
+
+
+def moved(before: Breaker, call: Call, to: str, failures: int, slow: int) -> Transition:
+    key, n, calls = f"{call.caller}|{call.service}", before.transitions + 1, before.calls + 1
+    return Transition(key, n, before.state, to, call.ts, calls, failures, slow, call.id)
+
+
+def saga_row(inbox: str, app: str, begun: Callable[[], None]) -> list[Topic]:
+    """W2, registered as row `app`; returns what it writes. `begun`: at each new saga, so at the first record."""
+    messages = Topic(inbox, Json(Message), key="saga", key_of=attrgetter("saga"))
+    topics = {name: Topic(f"{name}-{app}", Json(Command)) for _, _, name in STEPS}
+    commands, events = [topics[name] for _, _, name in STEPS], Topic(f"{EVENTS}-{app}", Json(End))
+
+    @processor(messages, row=app, keeps=sagas)
+    def move_sagas(saga: Saga | None, message: Message, record: Record) -> Change[Saga]:
+        if saga is None:
+            begun()
+        after = carried_on(saga, message)
+        if after is None:
+            return saga, ()
+        to, value = (
+            (events, end(after, message)) if after.expect is None else (commands[after.step], command(after, message))
+        )
+        return after, (Out(to, record.key, value),)
+
+    return [*topics.values(), events]
+
+
+def carried_on(saga: Saga | None, m: Message) -> Saga | None:
+    """None when the record does not move the saga on. A saga that expects nothing more has ended."""
+    if m.type == "start":
+        return None if saga else Saga(m.saga, "running", 0, f"{m.saga}-1", 1, bytes(m.order), (), m.ts, m.ts)
+    if saga is None or m.command_id != saga.expect:
+        return None
+    s, history = saga, (*saga.history, Done(m.step, m.action, m.ok, m.ts))
+    onward = s.status == "running" and m.ok
+    step, status = (s.step + 1, "running") if onward else (s.step - 1, "compensating")
+    if 0 <= step < len(STEPS):
+        sent = s.sent + 1
+        return Saga(s.saga, status, step, f"{s.saga}-{sent}", sent, s.order, history, s.started, m.ts)
+    status = "completed" if onward else "compensated"
+    return Saga(s.saga, status, step, None, s.sent, s.order, history, s.started, m.ts)
+
+
+def command(saga: Saga, cause: Message) -> Command:
+    do, undo, _ = STEPS[saga.step]
+    name, action = (do, "do") if saga.status == "running" else (undo, "undo")
+    return Command(saga.expect or "", saga.saga, cause.id, cause.ts, name, action, "saga-inbox", Raw(saga.order))
+
+
+def end(saga: Saga, cause: Message) -> End:
+    order_id = read_order(saga.order).order_id
+    return End(f"{saga.saga}-end", saga.saga, cause.id, cause.ts, saga.status, len(saga.history), order_id)
