@@ -16,8 +16,8 @@ from tests.support.kafka import Kafka
 QUICK_FIRST = ("unit", "contract", "property", "driver", "bench", "kafka", "crash")
 TESTS = Path(__file__).parent
 
-settings.register_profile("dev", max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.register_profile("ci", settings.get_profile("dev"), max_examples=500)
+settings.register_profile("dev", max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("ci", settings.get_profile("dev"), max_examples=1000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "dev"))
 
 
