@@ -8,10 +8,10 @@ from fractions import Fraction
 EXPECTED = "expected a duration such as 500ms, 30s, 15m, 2h, 7d, PT30S, or whole milliseconds"
 
 _UNIT_MS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
-_SIMPLE = re.compile(r"(?:\d+(?:\.\d+)?(?:ms|s|m|h|d))+")
-_SIMPLE_PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
-_ISO = re.compile(r"P(?:\d+D)?(?:T(?=\d)(?:\d+H)?(?:\d+M)?(?:\d+(?:\.\d+)?S)?)?")
-_ISO_PART = re.compile(r"(\d+(?:\.\d+)?)([DHMS])")
+_SIMPLE = re.compile(r"(?:\d+(?:\.\d+)?(?:ms|s|m|h|d))+", re.ASCII)
+_SIMPLE_PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)", re.ASCII)
+_ISO = re.compile(r"P(?:\d+D)?(?:T(?=\d)(?:\d+H)?(?:\d+M)?(?:\d+(?:\.\d+)?S)?)?", re.ASCII)
+_ISO_PART = re.compile(r"(\d+(?:\.\d+)?)([DHMS])", re.ASCII)
 
 
 def duration_ms(written: object) -> int:
