@@ -62,7 +62,7 @@ class Outcome:
             "seed": self.seed,
             "took_s": round(self.took_s, 1),
             **{state.lower(): n for state, n in sorted(Counter(story.endings.values()).items())},
-            "dead_letters": dict(self.dead_letters),
+            "dead_letters": dict(sorted(self.dead_letters.items())),
             "breaker_transitions": dict(
                 Counter(f"{t['breaker']}: {t['from']} -> {t['to']}" for t in story.transitions)
             ),
