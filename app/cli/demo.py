@@ -8,6 +8,8 @@ from pathlib import Path
 
 import click
 
+from app.cli.invocation import json_option
+
 CHECKOUT = Path(__file__).resolve().parents[2]
 
 
@@ -16,7 +18,7 @@ CHECKOUT = Path(__file__).resolve().parents[2]
 @click.option("--kill", type=click.IntRange(0, 20), default=0, show_default=True, help="Times to kill -9 the worker.")
 @click.option("--seed", type=int, default=7, show_default=True, help="Of orders, whims of the services, and kills.")
 @click.option("--keep", is_flag=True, help="Leave Kafka's data, logs and books behind.")
-@click.option("--json", "as_json", is_flag=True, help="The result as JSON.")
+@json_option
 def demo(orders: int, kill: int, seed: int, keep: bool, as_json: bool) -> None:
     """Play a shop's orders through the saga, and check its books at the end.
 

@@ -130,7 +130,7 @@ class Stage:
 def worker(plan: Plan, kafka: str, port: int) -> Supervised:
     told = {"IOPT_KAFKA": kafka, "IOPT_PORT": str(port), "IOPT_DATA_DIR": str(plan.directory / "worker")}
     iopt = str(Path(sys.executable).with_name("iopt"))
-    command = [iopt, "worker", "--config", str(SETTINGS)]
+    command = [iopt, "--config", str(SETTINGS), "worker"]
     return Supervised(command, os.environ | told, plan.directory / "worker.log", CHECKOUT)
 
 
