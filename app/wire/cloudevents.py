@@ -13,7 +13,7 @@ from typing import Any, Literal
 import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
 
-from app.domain.breaker import BreakerAct
+from app.domain.calls import BreakerAct
 from app.domain.errors import Invalid, PassedOver, Undecodable
 from app.domain.messages import Act, Command, Typed
 from app.wire.codec import Envelope, Headers, Written, reader, to_json
@@ -38,7 +38,7 @@ class CloudEvents:
         bodies = list(types.values())
         self._shapes = {name.encode(): _Shape(body) for name, body in types.items()}
         self._shared = {name.encode(): name for name, body in types.items() if bodies.count(body) > 1}
-        self._names = {body: name for name, body in types.items()}
+        self._names = {body: (name, self._shapes[name.encode()]) for name, body in types.items()}
         self._default = default.encode() if default else None
 
     def decode(self, value: bytes | None, headers: Headers) -> Any:
@@ -52,8 +52,10 @@ class CloudEvents:
 
     def encode(self, value: Any, envelope: Envelope) -> tuple[bytes, Written]:
         if type(value) is Typed:
-            return to_json(value.body), written(value.type, envelope)
-        return self._to_bytes(value), written(self._names[type(value)], envelope)
+            name, shape = value.type, self._shapes[value.type.encode()]
+            return to_json(value.body), shape.headers(name, value.body, envelope)
+        name, shape = self._names[type(value)]
+        return self._to_bytes(value), shape.headers(name, value, envelope)
 
 
 class AnyType:
@@ -70,7 +72,7 @@ class AnyType:
         return Typed(name, self._shape.read(data, found, at))
 
     def encode(self, value: Typed, envelope: Envelope) -> tuple[bytes, Written]:
-        return to_json(value.body), written(value.type, envelope)
+        return to_json(value.body), self._shape.headers(value.type, value.body, envelope)
 
 
 def open_event(value: bytes | None, headers: Headers) -> Opened:
@@ -99,16 +101,6 @@ def text(found: Mapping[str, bytes], name: str) -> str | None:
         return raw.decode()
     except UnicodeDecodeError as error:
         raise Undecodable(f"header {name}: expected UTF-8, got {raw[:64]!r}") from error
-
-
-def written(type_: str, envelope: Envelope) -> Written:
-    """The headers of a record of ours."""
-    return [
-        *_constant(type_, envelope.source),
-        ("ce_id", envelope.id.encode()),
-        ("ce_subject", envelope.subject.encode()),
-        ("ce_time", rfc3339(envelope.now_ms)),
-    ]
 
 
 @lru_cache(16)
@@ -168,7 +160,7 @@ class _Shape:
     def __init__(self, body: Any) -> None:
         self._read = reader(body)
         self._repeats = _repeats(body)
-        self._subject = self._repeats.pop("ce_subject", "")
+        self._subject, self._id = self._repeats.pop("ce_subject", ""), self._repeats.get("ce_id", "")
         self._repeats_none = frozenset(self._repeats).isdisjoint
 
     def read(self, data: bytes, found: dict[str, bytes], at: str) -> Any:
@@ -183,6 +175,17 @@ class _Shape:
             for header in self._repeats.keys() & found.keys():
                 _agree(body, self._repeats[header], header, found[header])
         return body
+
+    def headers(self, name: str, body: Any, envelope: Envelope) -> Written:
+        """Of a record of ours: what the body names, it names in the headers too."""
+        id_ = getattr(body, self._id) if self._id else envelope.id
+        subject = getattr(body, self._subject) if self._subject else None
+        return [
+            *_constant(name, envelope.source),
+            ("ce_id", id_.encode()),
+            ("ce_subject", (envelope.subject if subject is None else subject).encode()),
+            ("ce_time", rfc3339(envelope.now_ms)),
+        ]
 
 
 def _agree(body: Any, field: str, header: str, said: bytes | None) -> None:

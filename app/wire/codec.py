@@ -45,6 +45,7 @@ class Verbatim:
 
 
 to_json = msgspec.json.Encoder().encode
+_read_whole = msgspec.json.Decoder(float_hook=str).decode  # numbers of any size: they are only passed on
 
 _PLACE = re.compile(r"(?P<what>.*?)(?: - at `(?P<path>\$[^`]*)`)?", re.DOTALL)
 _MISSING = re.compile(r"Object missing required field `([^`]*)`")
@@ -61,7 +62,7 @@ def reader(of: type[T] | Any) -> Callable[[bytes], T]:
         try:
             value: T = decode(raw)
             if not raw.isascii() or b"\\" in raw:
-                msgspec.json.decode(raw.decode())
+                _read_whole(raw.decode())
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise Undecodable(told(error)) from error
         return value

@@ -74,8 +74,8 @@ class Reference(msgspec.Struct, frozen=True):
 
 
 _LIMITS = {"message": MESSAGE_BYTES, "stack": STACK_BYTES}
-_NUMBERS = ("partition", "offset", "timestamp", "attempts", "first_failed_at", "failed_at")
-_TEXTS = (
+NUMBERS = ("partition", "offset", "timestamp", "attempts", "first_failed_at", "failed_at")
+TEXTS = (
     "topic",
     "timestamp_type",
     "group",
@@ -120,8 +120,8 @@ class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
     def read(cls, key: bytes | None, value: bytes | None, headers: Headers) -> DeadLetter:
         """Whatever it finds: a header that is missing or odd reads as empty, or 0."""
         found = dict(headers)
-        said: dict[str, Any] = {name: _text(found, _header(name)) for name in _TEXTS}
-        said |= {name: _number(found, _header(name)) for name in _NUMBERS}
+        said: dict[str, Any] = {name: _text(found, _header(name)) for name in TEXTS}
+        said |= {name: _number(found, _header(name)) for name in NUMBERS}
         reference = _reference(value) if PREFIX + "reference" in found else None
         return cls(
             key=key,

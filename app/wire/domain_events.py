@@ -10,7 +10,7 @@ from msgspec import Raw
 from app.domain.errors import PassedOver, Undecodable
 from app.domain.mapping import business_path
 from app.domain.messages import DomainEvent
-from app.wire.cloudevents import open_event, text, written
+from app.wire.cloudevents import JSON, open_event, rfc3339, text
 from app.wire.codec import Envelope, Headers, Written, reader
 
 _HEADER = "header:"
@@ -46,9 +46,14 @@ class DomainEvents:
         return DomainEvent(named, body, text(found, "ce_id"), text(found, "ce_source"))
 
     def encode(self, value: DomainEvent, envelope: Envelope) -> tuple[bytes, Written]:
-        own = {"ce_id": value.ce_id, "ce_source": value.ce_source}
-        replaced = [(name, said.encode()) for name, said in own.items() if said is not None]
-        return bytes(value.data), [*written(value.type, envelope), *replaced]
+        return bytes(value.data), [
+            ("ce_specversion", b"1.0"),
+            ("ce_type", value.type.encode()),
+            ("ce_id", (value.ce_id or envelope.id).encode()),
+            ("ce_source", (value.ce_source or envelope.source).encode()),
+            ("ce_time", rfc3339(envelope.now_ms)),
+            ("content-type", JSON),
+        ]
 
     def _open(self, value: bytes | None, headers: Headers) -> tuple[bytes, dict[str, bytes], str]:
         try:

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from msgspec import Raw
 
 from app.domain.audit import Audit, ChangedSetting
-from app.domain.breaker import BreakerAct, BreakerState, CallOutcome, Transition
+from app.domain.calls import BreakerAct, BreakerState, CallOutcome, Transition
 from app.domain.definition import Definition, canonical
 from app.domain.ids import checked_key, saga_id
 from app.domain.messages import Act, Command, Fact, Reply, Signal, Start

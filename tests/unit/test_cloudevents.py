@@ -6,12 +6,12 @@ from typing import Any
 import pytest
 from msgspec import Raw
 
-from app.domain.breaker import CallOutcome
+from app.domain.calls import BreakerAct, CallOutcome
 from app.domain.errors import Invalid, PassedOver, Undecodable
 from app.domain.messages import Command, DomainEvent, Fact, Reply, Signal, Typed
 from app.wire.cloudevents import rfc3339
 from app.wire.codec import Envelope, Headers
-from app.wire.topics import CALL_OUTCOMES, SAGA_EVENTS, SAGA_REPLIES, commands, domain_events
+from app.wire.topics import BREAKER_ACTS, CALL_OUTCOMES, SAGA_EVENTS, SAGA_REPLIES, commands, domain_events
 
 REPLY = Reply(
     command_id="order/o-1:PAY:do:r1:1",
@@ -159,6 +159,21 @@ def test_a_header_that_contradicts_the_body_is_invalid(header: str) -> None:
 def test_a_header_that_repeats_the_body_is_fine() -> None:
     headers = [*TYPE, ("ce_subject", b"order/o-1"), ("ce_duration_ms", b"12"), ("ce_at", b"7"), ("ce_id", b"any")]
     assert SAGA_REPLIES.codec.decode(BODY, headers) == REPLY
+
+
+def test_what_the_body_names_is_named_in_the_headers_whatever_the_key() -> None:
+    act = BreakerAct(
+        act_id="a-1", service="pay", breaker="pay:op:charge", act="close", reason="checked", actor="ops", at=7
+    )
+    body, headers = BREAKER_ACTS.codec.encode(act, Envelope("iopt.saga-inbox/0/7/0", "pay", 7))
+    assert dict(headers)["ce_subject"] == b"pay:op:charge"
+    assert dict(headers)["ce_id"] == b"a-1"
+    assert BREAKER_ACTS.codec.decode(body, headers) == act
+
+
+def test_numbers_that_no_float_can_hold_are_passed_on() -> None:
+    body = '{"command_id":"c","saga_id":"s","outcome":"done","data":{"é\\n":1e999}}'.encode()
+    assert bytes(SAGA_REPLIES.codec.decode(body, TYPE).data) == '{"é\\n":1e999}'.encode()
 
 
 def test_a_signal_without_saga_id_may_have_any_subject() -> None:

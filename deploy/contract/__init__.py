@@ -1,0 +1,1 @@
+"""What other systems build against: AsyncAPI, JSON Schemas, golden records. `python -m deploy.contract` renews it."""
