@@ -43,7 +43,7 @@ async def serve(kafka: str, config: Path) -> int:
     say(f"Kafka serves at {kafka}; starting the service with {config}; Ctrl-C ends both")
     iopt = str(Path(sys.executable).with_name("iopt"))
     environment = os.environ | {"IOPT_KAFKA": kafka}
-    return await Supervised([iopt, "worker", "--config", str(config)], environment).run()
+    return await Supervised([iopt, "--config", str(config), "worker"], environment).run()
 
 
 async def create_missing(kafka: str, topics: tuple[str, ...]) -> None:
