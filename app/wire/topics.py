@@ -20,7 +20,38 @@ from app.wire.cloudevents import AnyType, CloudEvents
 from app.wire.codec import Codec, Envelope, Headers, Verbatim
 from app.wire.domain_events import DomainEvents
 
-__all__ = ["OWNED", "Cleanup", "Codec", "Envelope", "Headers", "Sources", "Topic", "commands", "configs"]
+__all__ = [
+    "AUDIT",
+    "BREAKER_ACTS",
+    "BREAKER_STATES",
+    "BREAKER_TRANSITIONS",
+    "CALL_OUTCOMES",
+    "CONFIG",
+    "DAY_MS",
+    "DEAD_LETTER_BYTES",
+    "DEFINITIONS",
+    "DOMAIN_EVENTS",
+    "FACTS",
+    "MAX_BYTES",
+    "OURS",
+    "OURS_ALONE",
+    "OWNED",
+    "SAGA_EVENTS",
+    "SAGA_INBOX",
+    "SAGA_REPLIES",
+    "Cleanup",
+    "Codec",
+    "Envelope",
+    "Headers",
+    "Sources",
+    "Topic",
+    "changelog",
+    "commands",
+    "configs",
+    "dead_letters",
+    "domain_events",
+    "emitted",
+]
 
 DAY_MS = 86_400_000
 MAX_BYTES = 1_048_588  # Kafka's own default of `max.message.bytes`
