@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from app.cli.invocation import json_option
+from app.cli.invocation import Invocation, json_option, settled
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 
@@ -19,7 +19,8 @@ CHECKOUT = Path(__file__).resolve().parents[2]
 @click.option("--seed", type=int, default=7, show_default=True, help="Of orders, whims of the services, and kills.")
 @click.option("--keep", is_flag=True, help="Leave Kafka's data, logs and books behind.")
 @json_option
-def demo(orders: int, kill: int, seed: int, keep: bool, as_json: bool) -> None:
+@settled
+def demo(invocation: Invocation, orders: int, kill: int, seed: int, keep: bool) -> None:
     """Play a shop's orders through the saga, and check its books at the end.
 
     Starts Kafka (or uses the one that IOPT_KAFKA names), a worker and three simulated services. Exit
@@ -28,9 +29,8 @@ def demo(orders: int, kill: int, seed: int, keep: bool, as_json: bool) -> None:
     for path in (CHECKOUT, Path.cwd()):
         if (path / "deploy" / "demo" / "run.py").exists():
             sys.path.insert(0, str(path))
-            raise SystemExit(
-                importlib.import_module("deploy.demo.run").run(orders, kill, seed, keep=keep, json=as_json)
-            )
+            run = importlib.import_module("deploy.demo.run").run
+            raise SystemExit(run(orders, kill, seed, keep=keep, json=invocation.as_json))
     raise click.ClickException(
         f"deploy/demo is neither in {CHECKOUT} nor in {Path.cwd()}: it comes with the repository, not with the package"
     )
