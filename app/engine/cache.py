@@ -17,7 +17,20 @@ OBJECT_RATIO = 4  # a decoded state takes about this many times its encoded byte
 
 
 class Cache:
-    __slots__ = ("_held", "codec", "dirty", "fired", "hot", "limit", "loading", "mean", "old", "prefix", "store", "table")
+    __slots__ = (
+        "_held",
+        "codec",
+        "dirty",
+        "fired",
+        "hot",
+        "limit",
+        "loading",
+        "mean",
+        "old",
+        "prefix",
+        "store",
+        "table",
+    )
 
     def __init__(self, table: Table[Any], store: Store, limit_bytes: int) -> None:
         self.table, self.store, self.limit = table, store, limit_bytes

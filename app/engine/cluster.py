@@ -6,14 +6,14 @@ import asyncio
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import for_code
 
-from app.engine.protocol import NO_ID, Metadata
+from app.engine.protocol import NO_ID, CreateTopics, Metadata
 from app.wire.topics import Topic, configs
 
 ALREADY_EXISTS = 36
+CREATE_MS = 15_000
 
 
 @dataclass(slots=True)
@@ -36,17 +36,14 @@ async def look(client: AIOKafkaClient, names: Iterable[str], known: Cluster) -> 
     return known
 
 
-async def create(bootstrap: str, topics: Mapping[Topic, int], replication: int) -> None:
-    """Own topics with their numbers of partitions. One that exists by now is left as it is."""
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
-    await admin.start()
-    try:
-        answer = await admin.create_topics(
-            [NewTopic(topic.name, count, replication, topic_configs=configs(topic)) for topic, count in topics.items()]
-        )
-    finally:
-        await admin.close()
-    for name, code, message in answer.topic_errors:
+async def create(client: AIOKafkaClient, topics: Mapping[Topic, int], replication: int) -> None:
+    """Own topics with their numbers of partitions; -1 replicas: as the brokers say. One that exists is left as it is."""
+    wanted = [
+        (topic.name, count, replication, [], [(name, value, {}) for name, value in configs(topic).items()], {})
+        for topic, count in topics.items()
+    ]
+    answer = await client.send(client.get_random_node(), CreateTopics(wanted, CREATE_MS, False, {}))
+    for name, code, message, *_ in answer.topics:
         if code not in (0, ALREADY_EXISTS):
             raise for_code(code)(f"creating {name}: {message}")
 

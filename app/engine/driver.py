@@ -61,7 +61,9 @@ class Driver:
         self._outbox: list[tuple[Encoded, int]] = []
         self._queue: deque[tuple[str, int]] = deque()
         self._fates: dict[tuple[str, str, str], int] = {}
-        self._runtime = Runtime(_Counts(partitions), self._append, self._readings(settings or {}), self._complain, lambda: self.now_ms)
+        self._runtime = Runtime(
+            _Counts(partitions), self._append, self._readings(settings or {}), self._complain, lambda: self.now_ms
+        )
         self.tasks = {(row, number): self._task(row, number) for row in self._subs for number in range(partitions)}
 
     def _readings(self, settings: Mapping[View[Any], Callable[[str], Any]]) -> dict[View[Any], Reading[Any]]:
@@ -88,7 +90,9 @@ class Driver:
         """Bytes and None go as they are, so that a test can send rubbish; anything else through the topic's codec."""
         raw_key = key.encode() if isinstance(key, str) else key
         if value is not None and not isinstance(value, bytes):
-            value, made = to.codec.encode(value, Envelope(id or f"sent-{len(self._order.get(to.name, ()))}", str(key), self.now_ms))
+            value, made = to.codec.encode(
+                value, Envelope(id or f"sent-{len(self._order.get(to.name, ()))}", str(key), self.now_ms)
+            )
             headers = [*made, *headers]
         number = partition(raw_key, self._partitions) if raw_key else 0
         self._log(Encoded(to.name, number, raw_key, value, list(headers)), self.now_ms)
@@ -120,7 +124,9 @@ class Driver:
         for task in self.tasks.values():
             if table in task.sub.tables:
                 codec = task.caches[table.id].codec
-                found |= {key[1:].decode(): codec.unpack(raw) for key, raw in task.store.scan(prefix, prefix, sys.maxsize)}
+                found |= {
+                    key[1:].decode(): codec.unpack(raw) for key, raw in task.store.scan(prefix, prefix, sys.maxsize)
+                }
         return found
 
     @property

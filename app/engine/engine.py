@@ -18,14 +18,15 @@ from app.engine.committer import Committer, Pace
 from app.engine.lane import Runtime
 from app.engine.outbox import Outbox
 from app.engine.owned import Owned, tasks_of
+from app.engine.protocol import UnpinnedRecord
 from app.engine.recovery import stable_offsets, starting_positions
 from app.engine.rocks import Identity
-from app.engine.protocol import UnpinnedRecord
 from app.engine.task import Rewind
 from app.engine.topology import SubTopology
 from app.engine.transaction import Claim, Transactions
 from app.telemetry import metrics
 from app.telemetry.logs import log
+from app.wire.topics import changelog
 
 CHUNK_S = 0.004
 TICK_S = 0.02
@@ -188,11 +189,7 @@ class Engine:
         async with consumer.seeking:
             self.epoch += 1
             await consumer.seek_tasks(
-                {
-                    TP(at.topic, at.partition): owned.task.positions[at.topic]
-                    for owned in those
-                    for at in owned.sources
-                }
+                {TP(at.topic, at.partition): owned.task.positions[at.topic] for owned in those for at in owned.sources}
             )
 
     # Assignment
@@ -247,7 +244,7 @@ class Engine:
             owned.opening = asyncio.ensure_future(self._ready(owned, offsets, bounds, claim))
 
     def _open(self, row: str, number: int, sub: SubTopology) -> Owned:
-        identity = Identity(self.place.cluster, self.place.topic_ids.get(f"iopt.{row}.changelog", ""))
+        identity = Identity(self.place.cluster, self.place.topic_ids[changelog(row).name])
         path = self.place.directory / "stores" / f"{row}-{number}"
         return Owned(sub, number, self.runtime, path, identity, self._cache_bytes)
 
@@ -287,10 +284,17 @@ class Engine:
     async def _seek_one(self, owned: Owned) -> None:
         consumer = self.app.consumer
         async with consumer.seeking:
-            await consumer.seek_tasks({TP(at.topic, at.partition): owned.task.positions[at.topic] for at in owned.sources})
+            await consumer.seek_tasks(
+                {TP(at.topic, at.partition): owned.task.positions[at.topic] for at in owned.sources}
+            )
             owned.arrived()
         log.info("task_ready", task=owned.task.name, restored=owned.restored, positions=owned.task.positions)
         self._wanted.set()
+
+    def sight(self, at: TopicPartition) -> tuple[int, Any] | None:
+        """Position and newest answer of a partition, as the consumer's thread last handed records over."""
+        found: tuple[int, Any] | None = self.app.consumer._thread.snapshot.get(at)
+        return found
 
     # The worker's own beat
 
@@ -346,11 +350,10 @@ class Engine:
         self.timers_due = due
 
     def _fire(self, owned: Owned, now_ms: int) -> None:
-        thread = self.app.consumer._thread
         if self.committer.full:
             return
         try:
-            fired = owned.timers.fire(now_ms, thread.snapshot.get, quiet=owned.quiet)
+            fired = owned.timers.fire(now_ms, self.sight, quiet=owned.quiet)
         except Rewind as rewind:
             self._start_rewind(rewind)
             return

@@ -87,7 +87,9 @@ class Stretch(NamedTuple):
     stable_offset: int
 
 
-async def stretches(client: AIOKafkaClient, at: TopicPartition, offset: int, wait_ms: int = 50) -> AsyncIterator[Stretch]:
+async def stretches(
+    client: AIOKafkaClient, at: TopicPartition, offset: int, wait_ms: int = 50
+) -> AsyncIterator[Stretch]:
     """Committed rows of a partition from `offset` on, without end: an empty one says that there is nothing now.
 
     Raises OffsetOutOfRangeError: the log no longer, or not yet, has that offset.
@@ -132,7 +134,7 @@ def _committed(raw: bytes, aborted: Any, offset: int) -> tuple[list[tuple[bytes,
 
 def install() -> None:
     """aiokafka makes its own consumers' parts by these names."""
-    import aiokafka.consumer.consumer as consumer
+    from aiokafka.consumer import consumer
     from aiokafka.protocol.metadata import MetadataRequest
 
     fetcher.PartitionRecords = BareRecords

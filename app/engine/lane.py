@@ -124,7 +124,7 @@ class Lane:
                 before = cache.load(raw_key)
             if before is None and key_of is not None:
                 self._check_home(raw, raw_key, key, now_ms)
-            at_ms = raw.timestamp if raw.timestamp <= now_ms + AHEAD_MS else now_ms + AHEAD_MS
+            at_ms = min(raw.timestamp, now_ms + AHEAD_MS)
             record = Record(key, at_ms, now_ms, name, number, raw.offset)
             given = cache.copy(before) if careful else before
             state, outs = run(given, value, record, *readings)

@@ -53,7 +53,9 @@ class Outbox:
         self.add(TopicPartition(out.topic, out.partition), timestamp_ms, out.key, out.value, out.headers)
         self.bytes += len(out.value or b"") + 100
 
-    def add(self, at: TopicPartition, timestamp_ms: int, key: bytes | None, value: bytes | None, headers: list[Any]) -> None:
+    def add(
+        self, at: TopicPartition, timestamp_ms: int, key: bytes | None, value: bytes | None, headers: list[Any]
+    ) -> None:
         batches = self.batches.get(at)
         if batches is None:
             batches = self.batches[at] = [Batch()]

@@ -30,17 +30,15 @@ class State(StrEnum):
 
 
 class Owned:
-    def __init__(self, sub: SubTopology, number: int, runtime: Runtime, path: Path, identity: Identity, cache_bytes: int) -> None:
+    def __init__(
+        self, sub: SubTopology, number: int, runtime: Runtime, path: Path, identity: Identity, cache_bytes: int
+    ) -> None:
         self.sub, self.number = sub, number
         self.state, self.since = State.RESTORING, monotonic()
         clock_ms = runtime.clock()
-        self.store = RocksStore(
-            path, identity, oldest_ms=clock_ms - HALF_OF_DELETE_RETENTION_MS, clock_ms=clock_ms
-        )
+        self.store = RocksStore(path, identity, oldest_ms=clock_ms - HALF_OF_DELETE_RETENTION_MS, clock_ms=clock_ms)
         self.changelog = TopicPartition(changelog(sub.row).name, number)
-        self.sources = [
-            TopicPartition(name, number) for name in sub.readers if number < runtime.counts.get(name, 0)
-        ]
+        self.sources = [TopicPartition(name, number) for name in sub.readers if number < runtime.counts.get(name, 0)]
         self.task = Task(sub, number, self.store, runtime, cache_bytes)
         self.task.changelog_partitions = runtime.counts[self.changelog.topic]
         self.timers = Timers(self.task, self.sources, wait_s=60.0)

@@ -17,6 +17,7 @@ from aiokafka.protocol.types import (
     CompactArray,
     CompactBytes,
     CompactString,
+    Int8,
     Int16,
     Int32,
     Int64,
@@ -31,7 +32,9 @@ Field = tuple[str, Any]
 
 def request(name: str, key: int, version: int, sends: list[Field], answers: list[Field], **more: Any) -> Any:
     """A request class that aiokafka's connections can send: they only call `.prepare(versions)`."""
-    response = type(f"{name}Response", (Response,), {"API_KEY": key, "API_VERSION": version, "SCHEMA": Schema(*answers)})
+    response = type(
+        f"{name}Response", (Response,), {"API_KEY": key, "API_VERSION": version, "SCHEMA": Schema(*answers)}
+    )
     fields = {"API_KEY": key, "API_VERSION": version, "RESPONSE_TYPE": response, "SCHEMA": Schema(*sends)}
     struct = type(f"{name}Struct", (RequestStruct,), fields | {"FLEXIBLE_VERSION": True} | more)
 
@@ -63,7 +66,9 @@ class Uuid(AbstractType[bytes]):
 
 
 def _per_partition(*fields: Field) -> Field:
-    return "topics", CompactArray(("topic", Text), ("partitions", CompactArray(("partition", Int32), *fields, Tags)), Tags)
+    return "topics", CompactArray(
+        ("topic", Text), ("partitions", CompactArray(("partition", Int32), *fields, Tags)), Tags
+    )
 
 
 _TRANSACTION: list[Field] = [("transactional_id", Text)]
@@ -73,7 +78,11 @@ _THROTTLE: Field = ("throttle_ms", Int32)
 _OFFSET: list[Field] = [("offset", Int64), ("leader_epoch", Int32), ("metadata", Text)]
 
 InitProducerId = request(
-    "InitProducerId", 22, 4, [*_TRANSACTION, ("timeout_ms", Int32), *_PRODUCER, Tags], [_THROTTLE, _ERROR, *_PRODUCER, Tags]
+    "InitProducerId",
+    22,
+    4,
+    [*_TRANSACTION, ("timeout_ms", Int32), *_PRODUCER, Tags],
+    [_THROTTLE, _ERROR, *_PRODUCER, Tags],
 )
 Produce = request(
     "Produce",
@@ -169,7 +178,12 @@ Metadata = request(
     "Metadata",
     3,
     12,
-    [("topics", CompactArray(("topic_id", Uuid), ("name", Text), Tags)), ("create", Boolean), ("authorized", Boolean), Tags],
+    [
+        ("topics", CompactArray(("topic_id", Uuid), ("name", Text), Tags)),
+        ("create", Boolean),
+        ("authorized", Boolean),
+        Tags,
+    ],
     [
         _THROTTLE,
         ("brokers", CompactArray(("node", Int32), ("host", Text), ("port", Int32), ("rack", Text), Tags)),
@@ -203,6 +217,53 @@ Metadata = request(
     ],
 )
 NO_ID = bytes(16)
+CreateTopics = request(
+    "CreateTopics",
+    19,
+    5,
+    [
+        (
+            "topics",
+            CompactArray(
+                ("name", Text),
+                ("partitions", Int32),
+                ("replicas", Int16),
+                ("assignments", CompactArray(("partition", Int32), ("brokers", _NUMBERS), Tags)),
+                ("configs", CompactArray(("name", Text), ("value", Text), Tags)),
+                Tags,
+            ),
+        ),
+        ("timeout_ms", Int32),
+        ("validate_only", Boolean),
+        Tags,
+    ],
+    [
+        _THROTTLE,
+        (
+            "topics",
+            CompactArray(
+                ("name", Text),
+                _ERROR,
+                ("error_message", Text),
+                ("partitions", Int32),
+                ("replicas", Int16),
+                (
+                    "configs",
+                    CompactArray(
+                        ("name", Text),
+                        ("value", Text),
+                        ("read_only", Boolean),
+                        ("source", Int8),
+                        ("sensitive", Boolean),
+                        Tags,
+                    ),
+                ),
+                Tags,
+            ),
+        ),
+        Tags,
+    ],
+)
 FINALIZED = 2  # the tag of ApiVersions that holds the features in force
 
 FENCED = {22, 25, 47, 49, 80, 82, 90}  # generation or member over, epoch, producer id mapping, instance id, producer
@@ -237,5 +298,3 @@ def check(code: int, what: str) -> int | None:
         if code in codes:
             raise kind(f"{what}: {code} {error.__name__}")
     raise error(what)
-
-

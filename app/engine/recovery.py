@@ -28,7 +28,9 @@ class Refused(Exception):
     """The state and the group contradict each other, or something holds the log: the message names both."""
 
 
-async def stable_offsets(client: AIOKafkaClient, group: str, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
+async def stable_offsets(
+    client: AIOKafkaClient, group: str, partitions: Iterable[TopicPartition]
+) -> dict[TopicPartition, int]:
     """Committed positions, -1 where there is none; waits for transactions that are still open on them."""
     by_topic: dict[str, list[int]] = {}
     for at in partitions:
@@ -65,7 +67,9 @@ async def restore(
             async for stretch in stretches(client, at, store.meta.changelog_offset):
                 until = stretch.high_watermark if until < 0 else until
                 begin = store.meta.changelog_offset
-                for rows, offset in _steps(stretch.rows, begin, stretch.next_offset) if stretch.next_offset > begin else ():
+                for rows, offset in (
+                    _steps(stretch.rows, begin, stretch.next_offset) if stretch.next_offset > begin else ()
+                ):
                     store.restore(rows, offset)
                     done += len(rows)
                     fault_point("during_restore")
@@ -75,7 +79,9 @@ async def restore(
                     break
                 held_since = monotonic() if stretch.rows else held_since
                 if monotonic() - held_since > HELD_S:
-                    raise Refused(f"{at.topic}/{at.partition}: held by an open transaction at {stretch.stable_offset} of {until}")
+                    raise Refused(
+                        f"{at.topic}/{at.partition}: held by an open transaction at {stretch.stable_offset} of {until}"
+                    )
             break
         except OffsetOutOfRangeError:
             if wiped:
@@ -105,7 +111,11 @@ def _steps(
 
 
 def starting_positions(
-    task: str, committed: Mapping[str, int], stored: Mapping[str, int], bounds: Mapping[str, tuple[int, int]], reset: str
+    task: str,
+    committed: Mapping[str, int],
+    stored: Mapping[str, int],
+    bounds: Mapping[str, tuple[int, int]],
+    reset: str,
 ) -> dict[str, int]:
     """Where each source topic goes on (S4).
 

@@ -88,7 +88,10 @@ class RocksStore:
         return None if raw is None else _decode_standing(raw)
 
     def _usable(self, found: Standing, oldest_ms: int) -> bool:
-        return (found.format, found.cluster, found.changelog) == (FORMAT, *self._identity) and found.written_at >= oldest_ms
+        return (found.format, found.cluster, found.changelog) == (
+            FORMAT,
+            *self._identity,
+        ) and found.written_at >= oldest_ms
 
     def _meta(self, found: Standing | None) -> Meta:
         if found is None:

@@ -6,7 +6,7 @@ import asyncio
 import gc
 import os
 import signal
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,10 +22,11 @@ from app.engine.clock import Clock
 from app.engine.cluster import Cluster
 from app.engine.committer import Pace
 from app.engine.engine import Engine, Place
-from app.engine.group import FencedInstanceIdError, Watch
-from app.engine.lane import Encoded, Runtime
+from app.engine.group import Coordinator, FencedInstanceIdError, Watch
+from app.engine.lane import Runtime
 from app.engine.outbox import Outbox
-from app.engine.processor import Processor, Reading, View
+from app.engine.processor import Out, Processor, Reading, View
+from app.engine.pulse import Pulse
 from app.engine.readings import Complete
 from app.engine.recovery import Refused
 from app.engine.slots import Slot, take
@@ -33,7 +34,6 @@ from app.engine.topology import SubTopology, build
 from app.engine.transaction import Claim, Transactions
 from app.engine.transport import ChunkTopic, Transport
 from app.engine.views import Followed
-from app.telemetry import metrics
 from app.telemetry.logs import log
 from app.wire.topics import Sources, Topic, changelog, dead_letters
 
@@ -54,7 +54,7 @@ class Plan:
     needs: Sequence[Topic] = ()  # beside what the processors read: what they write
     partitions: int = 4
     dead_letter_partitions: int = 4
-    replication: int = 1
+    replication: int = -1
     reset: str = "earliest"
     session_s: float = 10.0
     transaction_ms: int = 10_000
@@ -66,6 +66,10 @@ class Plan:
     host: str = "127.0.0.1"
     port: int | None = None  # of slot 0; None: no HTTP
     port_is_fixed: bool = False
+    leave: bool = False  # the group at the end, instead of coming back within the session
+
+
+Around = Callable[["Worker"], AbstractAsyncContextManager[None]]
 
 
 class Worker:
@@ -89,7 +93,9 @@ class Worker:
     def fail(self, error: BaseException) -> None:
         """Nothing more is written, from whatever thread: what a crash leaves behind is what it is made for."""
         code = TWIN if isinstance(error, FencedInstanceIdError) else REFUSED if isinstance(error, Refused) else FAILED
-        log.error("worker_failed", error=f"{type(error).__name__}: {error}", exit_code=code, exc_info=code == FAILED and error)
+        log.error(
+            "worker_failed", error=f"{type(error).__name__}: {error}", exit_code=code, exc_info=code == FAILED and error
+        )
         os._exit(code)
 
     async def check(self) -> None:
@@ -113,7 +119,7 @@ class Worker:
         missing = {topic: self._count(topic) for topic in startup.missing_topics(counts, topics)}
         if missing:
             log.info("topics_created", topics=sorted(topic.name for topic in missing))
-            await cluster.create(plan.bootstrap, missing, plan.replication)
+            await cluster.create(self.client, missing, plan.replication)
             await cluster.until_led(self.client, [topic.name for topic in topics], self.cluster)
         startup.check_counts(counts, self.subs.values(), plan.partitions)
         await self.client.set_topics([topic.name for topic in topics])
@@ -134,36 +140,55 @@ class Worker:
                 return max(self.cluster.counts.get(name, self.plan.partitions) for name in sub.readers)
         return self.plan.partitions
 
-    async def run(self, around: Callable[[Worker], AbstractAsyncContextManager[None]]) -> None:
-        """Until SIGTERM or SIGINT. `around` is entered before the group is joined."""
-        self.app = self._app()
+    async def run(self, around: Around, before_joining: Callable[[Worker], Awaitable[None]]) -> None:
+        """Until SIGTERM or SIGINT. `around` is entered first; `before_joining` is awaited once the views are read."""
+        self.app = self._app(self.slot.instance, self.slot.directory / "faust")
         self._hear_the_group()
         self.engine = self.app.engine = self._engine()
+        self.pulse = Pulse(self.engine, self.client)
         async with around(self), self._background():
+            await before_joining(self)
             await self.app.start()
             await self.stopping.wait()
-            log.info("stopping")
+            await self._stop()
+        await self.client.close()
+
+    async def _stop(self) -> None:
+        """What is not committed when the time is up is read again."""
+        log.info("stopping", leaving=Coordinator.leaving)
+        try:
             async with asyncio.timeout(STOP_S):
                 await self.app.stop()
                 await self.engine.close()
-        await self.client.close()
+        except TimeoutError:
+            log.warning("stop_gave_up", seconds=STOP_S)
+            os._exit(0)
+
+    def _told_to_stop(self) -> None:
+        """The second time, the group is left: nobody waits for this member to come back (T6)."""
+        Coordinator.leaving = self.plan.leave or self.stopping.is_set()
+        self.stopping.set()
 
     def _hear_the_group(self) -> None:
         Watch.claimed = staticmethod(self._claimed)
         Watch.failed = staticmethod(self.fail)
         Watch.fenced = staticmethod(lambda: self.fail(FencedInstanceIdError("another worker has this instance id")))
         for number in (signal.SIGTERM, signal.SIGINT):
-            asyncio.get_running_loop().add_signal_handler(number, self.stopping.set)
+            asyncio.get_running_loop().add_signal_handler(number, self._told_to_stop)
 
     def _claimed(self, claim: Claim) -> None:
         self.engine.claimed(claim)
 
-    def _app(self) -> Any:
+    def listed(self) -> Any:
+        """The Faust app, not to be started: for Faust's own command."""
+        return self._app(None, self.plan.data / "faust")
+
+    def _app(self, instance: str | None, directory: Path) -> Any:
         plan = self.plan
         app = faust.App(
             plan.group,
             broker=f"kafka://{plan.bootstrap.replace(',', ';')}",
-            datadir=str(self.slot.directory / "faust"),
+            datadir=str(directory),
             store="memory://",
             web_enabled=False,
             topic_disable_leader=True,
@@ -176,7 +201,7 @@ class Worker:
             broker_heartbeat_interval=min(1.0, plan.session_s / 4),
             broker_request_timeout=max(30.0, plan.session_s),
             broker_rebalance_timeout=30.0,
-            consumer_group_instance_id=self.slot.instance,
+            consumer_group_instance_id=instance,
             consumer_metadata_max_age_ms=10_000,
             stream_buffer_maxsize=4_096,
             stream_recovery_delay=0.0,
@@ -251,7 +276,7 @@ class Worker:
         gc.freeze()
         gc.set_threshold(50_000, 20, 50)
         beats = [self._guarded(view.follow()) for view in self.views.values()]
-        beats += [self._guarded(self.engine.run()), self._guarded(self._watch_topics())]
+        beats += [self._guarded(beat) for beat in (self.engine.run(), self.pulse.run(), self._watch_topics())]
         try:
             yield
         finally:
@@ -275,15 +300,14 @@ class Worker:
             await asyncio.sleep(5)
             try:
                 await cluster.look(self.client, list(self.cluster.counts), self.cluster)
-                metrics.BROKER_UP.set((), 1)
-            except startup.UNREACHABLE:
-                metrics.BROKER_UP.set((), 0)
+            except startup.UNREACHABLE as error:
+                log.warning("metadata_unreachable", error=repr(error))
 
-    async def publish(self, outs: Iterable[tuple[Encoded, int]]) -> None:
+    async def publish(self, outs: Iterable[Out]) -> None:
         """Records of the worker's own, in a transaction without positions, before it joins the group."""
-        outbox = Outbox()
-        for out, timestamp_ms in outs:
-            outbox.append(out, timestamp_ms)
+        outbox, now_ms = Outbox(), self.engine.clock.now_ms()
+        for encoded in self.engine.runtime.encode_all(outs, self.slot.instance, now_ms, None):
+            outbox.append(encoded, now_ms)
         transactions = Transactions(
             self.client, f"iopt.{self.plan.group}.{self.slot.instance}.start", self.plan.group, self.plan.transaction_ms
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 from collections.abc import Iterable, Mapping
 from importlib.metadata import version
-import faust
+
 from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import KafkaConnectionError
 
@@ -28,7 +28,7 @@ def check_packages() -> None:
         if (found := version(package)) != wanted:
             raise NotReady(f"{package} {found} is installed: expected {wanted}")
     try:
-        import faust._cython.streams  # noqa: F401
+        import faust._cython.streams
     except ImportError as error:
         raise NotReady(f"faust {faust.__version__} has no compiled extensions: install its wheel") from error
 
@@ -40,7 +40,9 @@ def check_port(host: str, port: int) -> None:
         try:
             probe.bind((host, port))
         except OSError as error:
-            raise NotReady(f"port {port} on {host}: {error.strerror}; another worker? server.port or IOPT_PORT") from error
+            raise NotReady(
+                f"port {port} on {host}: {error.strerror}; another worker? server.port or IOPT_PORT"
+            ) from error
 
 
 async def reach(client: AIOKafkaClient, bootstrap: str) -> None:
@@ -48,7 +50,9 @@ async def reach(client: AIOKafkaClient, bootstrap: str) -> None:
     try:
         await client.bootstrap()
     except KafkaConnectionError as error:
-        raise NotReady(f"no Kafka broker answers at {bootstrap} (spring.kafka.bootstrap-servers, IOPT_KAFKA)") from error
+        raise NotReady(
+            f"no Kafka broker answers at {bootstrap} (spring.kafka.bootstrap-servers, IOPT_KAFKA)"
+        ) from error
 
 
 async def check_broker(client: AIOKafkaClient) -> None:
@@ -109,4 +113,13 @@ def check_counts(counts: Mapping[str, int], subs: Iterable[SubTopology], partiti
             raise NotReady(f"{log} has {counts[log]} partitions: expected {expected}, the number its sources have")
 
 
-__all__ = ["UNREACHABLE", "NotReady", "check_broker", "check_counts", "check_packages", "check_port", "missing_topics", "reach"]
+__all__ = [
+    "UNREACHABLE",
+    "NotReady",
+    "check_broker",
+    "check_counts",
+    "check_packages",
+    "check_port",
+    "missing_topics",
+    "reach",
+]

@@ -38,7 +38,9 @@ class Codec(Generic[S]):
     def unpack(self, value: bytes) -> S:
         """Raises NewerFormat, msgspec.DecodeError."""
         if value[0] > self.table.format:
-            raise NewerFormat(f"table {self.table.name}: format {value[0]}, and {self.table.format} is the newest known")
+            raise NewerFormat(
+                f"table {self.table.name}: format {value[0]}, and {self.table.format} is the newest known"
+            )
         return self._decode(memoryview(value)[10:])
 
 

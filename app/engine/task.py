@@ -16,7 +16,7 @@ from app.domain.errors import NotYet, PassedOver, Rejected, TooLarge
 from app.engine.cache import Cache
 from app.engine.fate import Fate, bug, settled
 from app.engine.fate import failed as failed_record
-from app.engine.lane import Encoded, Lane, RawRecord, Runtime, TimerLane
+from app.engine.lane import Encoded, Lane, RawRecord, Runtime, TimerLane, UnknownTopic
 from app.engine.processor import Due
 from app.engine.store import Entry, Meta, Store, Write
 from app.engine.topology import SubTopology
@@ -24,6 +24,7 @@ from app.engine.topology import SubTopology
 STEPS_BETWEEN_LOOKS_AT_THE_CLOCK = 32
 TIMERS_A_CHUNK = 256
 RETRY_OF_A_FAILED_TIMER_MS = 60_000
+RETRY_OF_A_WAITING_TIMER_MS = 1_000
 CAREFUL_BEYOND = 1_000  # offsets, when more than one in twenty failed
 
 
@@ -57,7 +58,10 @@ class Task:
         self.sub, self.partition, self.store, self.runtime = sub, partition, store, runtime
         self.name = f"{sub.row}-{partition}"
         self.caches = {table.id: Cache(table, store, cache_bytes) for table in sub.tables}
-        self.lanes = {name: Lane(reader, partition, self._cache(reader.processor), runtime) for name, reader in sub.readers.items()}
+        self.lanes = {
+            name: Lane(reader, partition, self._cache(reader.processor), runtime)
+            for name, reader in sub.readers.items()
+        }
         self.timers = {
             table_id: TimerLane(processor, partition, self.caches[table_id], runtime)
             for table_id, processor in sub.timers.items()
@@ -132,11 +136,15 @@ class Task:
         lane = self.lanes[topic]
         return lane.careful_step if self.careful else lane.step
 
-    def _attempt(self, step: Callable[[RawRecord, int], Exception | None], raw: RawRecord, now_ms: int) -> Exception | None:
+    def _attempt(
+        self, step: Callable[[RawRecord, int], Exception | None], raw: RawRecord, now_ms: int
+    ) -> Exception | None:
         try:
             return step(raw, now_ms)
         except (Rejected, PassedOver, NotYet) as failure:
             return failure
+        except UnknownTopic:
+            raise
         except Exception as error:
             if any(cache.loading for cache in self.caches.values()):
                 raise
@@ -192,8 +200,12 @@ class Task:
         failure = self._attempt(lambda _raw, at: lane.fire(own, Due(due_ms), at), None, now_ms)  # type: ignore[arg-type]
         if failure is None:
             self.fates[self.sub.row, Fate.FIRED, ""] += 1
+        elif isinstance(failure, NotYet):
+            self._entries.append((now_ms + RETRY_OF_A_WAITING_TIMER_MS, key))
         else:
-            self.runtime.complain("timer_failed", row=self.sub.row, key=own.decode(errors="replace"), error=repr(failure))
+            self.runtime.complain(
+                "timer_failed", row=self.sub.row, key=own.decode(errors="replace"), error=repr(failure)
+            )
             self._entries.append((now_ms + RETRY_OF_A_FAILED_TIMER_MS, key))
 
     def snapshot(self) -> Snapshot:

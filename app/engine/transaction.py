@@ -8,7 +8,7 @@ transactions carry all tasks of the worker (docs/transaction-grain.md).
 from __future__ import annotations
 
 import asyncio
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from time import monotonic
 from typing import Any, NamedTuple
@@ -42,7 +42,12 @@ UNREACHABLE = (
     TimeoutError,
 )
 DUPLICATE_SEQUENCE = 46  # an earlier try got through
+GONE_AFTER = 40  # tries, some 15 seconds
 FIRST_BACKOFF_S, LONGEST_BACKOFF_S, CONCURRENT_BACKOFF_S = 0.001, 0.5, 0.02
+
+
+class TopicGone(Exception):
+    """A topic that is written to is not there any more."""
 
 
 class Claim(NamedTuple):
@@ -59,6 +64,7 @@ class Transactions:
         self._producer_id, self._epoch = -1, -1
         self._sequences: dict[TopicPartition, int] = defaultdict(int)
         self._coordinators: dict[Any, int] = {}
+        self._absent: Counter[TopicPartition] = Counter()  # tries without a leader
         self.trouble: tuple[float, str] | None = None  # since when, on the monotonic clock, and what
 
     async def init(self) -> None:
@@ -136,10 +142,17 @@ class Transactions:
         for at, raw in left.items():
             leader = self._client.cluster.leader_for_partition(at)
             if leader is None or leader == -1:
-                await self._client.add_topic(at.topic)
+                await self._missing(at)
                 continue
             found[leader][at.topic].append((at.partition, raw, {}))
         return found
+
+    async def _missing(self, at: TopicPartition) -> None:
+        """Raises TopicGone when the topic stays away: waiting for it would hold every task."""
+        await self._client.add_topic(at.topic)
+        self._absent[at] += 1
+        if self._absent[at] > GONE_AFTER:
+            raise TopicGone(f"{at.topic}/{at.partition} has no leader any more: was the topic deleted?")
 
     def _produced(self, answer: Any, left: dict[TopicPartition, bytes], bases: dict[TopicPartition, int]) -> int | None:
         worst = None
@@ -151,6 +164,7 @@ class Transactions:
                     worst = again
                     continue
                 del left[at]
+                self._absent.pop(at, None)
                 if base >= 0 and code != DUPLICATE_SEQUENCE:
                     bases[at] = base
                 else:

@@ -49,7 +49,9 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
         consumer._max_poll_records = None
         return consumer
 
-    async def _fetch_records(self, consumer: Any, active_partitions: Any, timeout: Any = None, max_records: Any = None) -> Any:
+    async def _fetch_records(
+        self, consumer: Any, active_partitions: Any, timeout: Any = None, max_records: Any = None
+    ) -> Any:
         records = await super()._fetch_records(consumer, active_partitions, timeout, max_records)
         subscription = consumer._subscription.subscription
         assignment = subscription.assignment if subscription else None

@@ -76,5 +76,3 @@ class Followed(Generic[V]):
             self.content[key] = self._topic.codec.decode(value, ())
         except Rejected as error:
             log.error("view_entry_undecodable", view=self.name, key=key, error=str(error))
-
-

@@ -14,7 +14,7 @@ from structlog.typing import EventDict, FilteringBoundLogger, Processor, Wrapped
 
 Style = Literal["auto", "json", "console"]
 
-QUIET = ("aiokafka", "faust", "mode", "aiohttp.access", "asyncio")  # INFO of theirs is about themselves
+QUIET = ("aiokafka", "app.engine.transport", "faust", "mode", "aiohttp.access", "asyncio")  # INFO of theirs is about themselves
 
 log: FilteringBoundLogger = structlog.get_logger()
 

@@ -1,0 +1,69 @@
+"""Where the parts meet: settings, definitions and agents become one running worker."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from app.config import Settings
+from app.config import load as load_settings
+from app.domain.definition_tree import BadDefinition
+from app.engine.service import REFUSED, Around, Worker
+from app.engine.slots import NoSlot
+from app.engine.startup import NotReady
+from app.engine.topology import TopologyError
+from app.telemetry import logs, metrics
+from app.telemetry.logs import log
+from app.web.server import serve
+from app.wire.definitions import load_definitions
+from app.worker.answers import Answers
+from app.worker.definitions import OtherContent, publish
+from app.worker.plan import plan_of
+
+
+def run(settings: Settings, *, leave: bool = False) -> int:
+    """Until SIGTERM; returns 0, or 1 when it refuses to start. A failure later ends the process itself with 3 or 4."""
+    logs.configure()
+    try:
+        asyncio.run(_run(settings, leave=leave))
+    except (NotReady, NoSlot, TopologyError, BadDefinition, OtherContent, OSError) as refusal:
+        log.error("worker_refused", error=str(refusal))
+        return REFUSED
+    return 0
+
+
+async def _run(settings: Settings, *, leave: bool) -> None:
+    for notice in settings.notices:
+        log.warning("setting", notice=notice)
+    own = load_definitions(settings.definitions)
+    worker = Worker(plan_of(settings, own, leave=leave))
+    await worker.check()
+    metrics.BUILD.set((worker.plan.version,), 1)
+    await worker.run(_serving(settings), lambda worker: publish(worker, own))
+
+
+def _serving(settings: Settings) -> Around:
+    @asynccontextmanager
+    async def serving(worker: Worker) -> AsyncIterator[None]:
+        answers = Answers(worker, settings)
+        assert worker.port is not None
+        runner = await serve(answers, settings.host, worker.port)
+        log.info("http", url=f"http://{settings.host}:{worker.port}/actuator")
+        measuring = asyncio.ensure_future(answers.measure())
+        try:
+            yield
+        finally:
+            measuring.cancel()
+            await runner.cleanup()
+
+    return serving
+
+
+def __getattr__(name: str) -> Any:
+    """`app`: for `faust -A app.worker agents`, which lists what a worker runs."""
+    if name != "app":
+        raise AttributeError(name)
+    settings = load_settings()
+    return Worker(plan_of(settings, load_definitions(settings.definitions))).listed()
