@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 from ruamel.yaml import YAML
 
+from app.cli import main
 from app.config import load
 from deploy.demo.shop import PARTITIONS, THEIRS
 
@@ -54,6 +56,12 @@ def test_the_image_holds_every_package_and_runs_the_projects_command() -> None:
     assert entry is not None
     assert entry[1] in project["project"]["scripts"]
     assert SERVICES["service"]["image"] == f"iopt:{project['project']['version']}"
+
+
+def test_the_service_is_started_as_the_command_line_wants_it() -> None:
+    asked = CliRunner().invoke(main, [*SERVICES["service"]["command"], "--help"])
+    assert "Run a worker" in asked.output
+    assert asked.exit_code == 0
 
 
 def test_mounted_paths_exist_and_named_volumes_are_declared() -> None:
