@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import for_code
@@ -25,7 +26,7 @@ class Cluster:
 
 async def look(client: AIOKafkaClient, names: Iterable[str], known: Cluster) -> Cluster:
     """Refreshes `known` in place; topics that are not there are not in it."""
-    wanted = [(NO_ID, name, {}) for name in sorted(set(names))]
+    wanted: list[tuple[Any, ...]] = [(NO_ID, name, {}) for name in sorted(set(names))]
     answer = await client.send(client.get_random_node(), Metadata(wanted, False, False, {}))
     known.id = answer.cluster_id
     for code, name, topic_id, _, partitions, _, _ in answer.topics:
@@ -37,8 +38,8 @@ async def look(client: AIOKafkaClient, names: Iterable[str], known: Cluster) -> 
 
 
 async def create(client: AIOKafkaClient, topics: Mapping[Topic, int], replication: int) -> None:
-    """Own topics with their numbers of partitions; -1 replicas: as the brokers say. One that exists is left as it is."""
-    wanted = [
+    """Own topics with their numbers of partitions; -1 replicas: as the brokers say. One that exists stays as it is."""
+    wanted: list[tuple[Any, ...]] = [
         (topic.name, count, replication, [], [(name, value, {}) for name, value in configs(topic).items()], {})
         for topic, count in topics.items()
     ]

@@ -94,6 +94,8 @@ class Committer:
         if self.claim is None:
             return
         snapshots = self.sent = [task.snapshot() for task in self.tasks() if task.pending]
+        if not snapshots:
+            return
         batches = self._batches(snapshots)
         positions = {
             TopicPartition(topic, snapshot.task.partition): at

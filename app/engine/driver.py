@@ -10,6 +10,7 @@ from __future__ import annotations
 import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from time import perf_counter
 from typing import Any, NamedTuple, TypeVar
 
@@ -104,7 +105,7 @@ class Driver:
         while (due := min(self._dues(until), default=None)) is not None:
             self.now_ms = max(self.now_ms, due)
             for task in self.tasks.values():
-                self._step(task, lambda task=task: task.fire(self.now_ms))
+                self._step(task, partial(task.fire, self.now_ms, self.now_ms))
             self._run()
         self.now_ms = until
 
@@ -120,7 +121,7 @@ class Driver:
 
     def table(self, table: Table[S]) -> dict[str, S]:
         """Committed states by key."""
-        prefix, found = bytes([table.id]), {}
+        prefix, found = bytes([table.id]), dict[str, S]()
         for task in self.tasks.values():
             if table in task.sub.tables:
                 codec = task.caches[table.id].codec
@@ -147,7 +148,7 @@ class Driver:
     def _consume(self, task: Task, topic: str, number: int) -> None:
         log = self._logs[topic, number]
         while (at := task.positions.get(topic, 0)) < len(log):
-            self._step(task, lambda at=at: task.process(topic, log[: at + 1], at, self.now_ms, perf_counter() + 60))
+            self._step(task, partial(task.process, topic, log[: at + 1], at, self.now_ms, perf_counter() + 60))
 
     def _step(self, task: Task, work: Callable[[], int]) -> None:
         try:
@@ -187,7 +188,7 @@ class _Counts(dict[str, int]):
         super().__init__()
         self._partitions = partitions
 
-    def get(self, _topic: str, _default: Any = None) -> int:  # type: ignore[override]
+    def get(self, _topic: str, _default: Any = None) -> int:
         return self._partitions
 
 

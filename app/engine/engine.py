@@ -15,6 +15,7 @@ from faust.types import TP
 
 from app.engine.clock import Clock
 from app.engine.committer import Committer, Pace
+from app.engine.fatal import fatal
 from app.engine.lane import Runtime
 from app.engine.outbox import Outbox
 from app.engine.owned import Owned, tasks_of
@@ -55,6 +56,7 @@ class Engine:
         pace: Pace,
         reset: str,
         cache_bytes: int,
+        timer_wait_s: float,
         fail: Callable[[BaseException], None],
     ) -> None:
         self.app, self.subs, self.client, self.place = app, subs, client, place
@@ -68,7 +70,7 @@ class Engine:
         self.epoch = 0  # of seeks: chunks fetched before the newest one are dropped
         self.timers_due = False
         self.joined_at: float | None = None
-        self._reset, self._cache_bytes = reset, cache_bytes
+        self._reset, self._cache_bytes, self._timer_wait_s = reset, cache_bytes, timer_wait_s
         self._wanted = asyncio.Event()
         self._lock = asyncio.Lock()
         self._rewinding: asyncio.Task[None] | None = None
@@ -114,10 +116,11 @@ class Engine:
             return
         at = self._begin(owned, chunk)
         while at < len(chunk.records):
-            if chunk.epoch != self.epoch or not owned.ready:
-                return
             if self.committer.full or owned.task.waiting is not None:
                 await self._hold(owned, chunk)
+            if chunk.epoch != self.epoch or not owned.ready:
+                return
+            begin = at
             try:
                 at = owned.task.process(
                     chunk.at.topic, self._share(owned, chunk, at), at, self.clock.now_ms(), perf_counter() + CHUNK_S
@@ -125,12 +128,17 @@ class Engine:
             except Rewind as rewind:
                 self._start_rewind(rewind)
                 return
-            owned.moved_at = monotonic()
-            self.committer.noted()
+            if at > begin:
+                owned.processed(chunk.at.topic, chunk.records[at - 1].timestamp)
+                self.committer.noted()
             await asyncio.sleep(0)
-        owned.chunks[chunk.at.topic] -= 1
-        self.committer.busy = not owned.quiet
-        self._wanted.set()
+        self._done(owned, chunk)
+
+    def _done(self, owned: Owned, chunk: Any) -> None:
+        if chunk.epoch == self.epoch:
+            owned.chunks[chunk.at.topic] -= 1
+            self.committer.busy = not owned.quiet
+            self._wanted.set()
 
     def _begin(self, owned: Owned, chunk: Any) -> int:
         """Raises Gap: what is not there must never be skipped."""
@@ -169,7 +177,7 @@ class Engine:
                 self.committer.forget()
                 for owned in self.owned.values():
                     if owned.ready:
-                        owned.chunks = {}
+                        owned.undeliver()
                         self._back(owned, rewind)
                 await self._seek(owned for owned in self.owned.values() if owned.ready)
         except IllegalStateError:
@@ -194,6 +202,11 @@ class Engine:
 
     # Assignment
 
+    def revoked(self) -> None:
+        """Chunks in hand are given up between two stretches, and no timer fires: the claim is about to end."""
+        self.epoch += 1
+        self._claim = None
+
     async def drain(self) -> None:
         """Before partitions go: commit what is processed, four seconds at most."""
         try:
@@ -208,6 +221,8 @@ class Engine:
             return
         async with self._lock:
             metrics.REBALANCES.add(())
+            for owned in self.owned.values():
+                owned.unready()
             await self.committer.settled()
             await self._let_go(tasks_of(self.subs.values(), assigned))
             self.committer.forget()
@@ -246,7 +261,15 @@ class Engine:
     def _open(self, row: str, number: int, sub: SubTopology) -> Owned:
         identity = Identity(self.place.cluster, self.place.topic_ids[changelog(row).name])
         path = self.place.directory / "stores" / f"{row}-{number}"
-        return Owned(sub, number, self.runtime, path, identity, self._cache_bytes)
+        return Owned(
+            sub,
+            number,
+            self.runtime,
+            path,
+            identity,
+            cache_bytes=self._cache_bytes,
+            timer_wait_s=self._timer_wait_s,
+        )
 
     async def _bounds(self, sources: list[TopicPartition]) -> dict[TopicPartition, tuple[int, int]]:
         if not sources:
@@ -270,16 +293,13 @@ class Engine:
             limits = {at.topic: bounds[at] for at in owned.sources}
             return starting_positions(owned.task.name, committed, stored, limits, self._reset)
 
-        try:
-            await owned.catch_up(self.client, choose)
-            if claim is self._claim:
-                await self._seek_one(owned)
-        except IllegalStateError:
-            log.info("assignment_overtaken_by_rebalance", task=owned.task.name)
-        except asyncio.CancelledError:
-            raise
-        except BaseException as error:
-            self.fail(error)
+        with fatal(self.fail):
+            try:
+                await owned.catch_up(self.client, choose)
+                if claim is self._claim:
+                    await self._seek_one(owned)
+            except IllegalStateError:
+                log.info("assignment_overtaken_by_rebalance", task=owned.task.name)
 
     async def _seek_one(self, owned: Owned) -> None:
         consumer = self.app.consumer
@@ -306,10 +326,6 @@ class Engine:
                 self._tick()
                 await asyncio.sleep(TICK_S)
             commits.result()
-        except asyncio.CancelledError:
-            raise
-        except BaseException as error:
-            self.fail(error)
         finally:
             commits.cancel()
 
@@ -330,8 +346,7 @@ class Engine:
         metrics.ABORTS.add(())
         sent = self.committer.sent
         if self.committer.one_by_one and len(sent) == 1 and sent[0].records == 1:
-            task = sent[0].task
-            task.condemned |= {(topic, at - 1): str(refused) for topic, at in sent[0].write.meta.positions.items()}
+            sent[0].task.condemn(sent[0], str(refused))
         self.committer.one_by_one = True
         rewind = Rewind(sent[0].task, "refused-by-broker")
         rewind.__cause__ = refused
@@ -341,10 +356,10 @@ class Engine:
         now_ms, self.ticked_at = self.clock.now_ms(), monotonic()
         if jump := self.clock.jumped_ms():
             log.warning("wall_clock_jumped", by_ms=jump)
-        due = False
+        due, flowing = False, self._rewinding is None and self.committer.claim is self._claim
         for owned in self.owned.values():
             owned.store.flush_if_due()
-            if owned.ready and self._rewinding is None and owned.timers.look(now_ms):
+            if owned.ready and flowing and owned.timers.look(now_ms):
                 due = True
                 self._fire(owned, now_ms)
         self.timers_due = due
@@ -353,7 +368,7 @@ class Engine:
         if self.committer.full:
             return
         try:
-            fired = owned.timers.fire(now_ms, self.sight, quiet=owned.quiet)
+            fired = owned.timers.fire(now_ms, self.sight, owned.read())
         except Rewind as rewind:
             self._start_rewind(rewind)
             return

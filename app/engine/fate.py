@@ -5,6 +5,7 @@ from __future__ import annotations
 import traceback
 from collections.abc import Mapping
 from enum import StrEnum
+from typing import Any
 
 from app.domain.errors import Rejected
 from app.wire.dead_letter import Consumed, Failure, dead_letter

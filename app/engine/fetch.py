@@ -7,14 +7,16 @@ from time import monotonic
 from typing import Any, NamedTuple
 
 from aiokafka.client import AIOKafkaClient
-from aiokafka.consumer import fetcher
+from aiokafka.consumer import consumer, fetcher
 from aiokafka.errors import CorruptRecordException, OffsetOutOfRangeError, for_code
 from aiokafka.protocol.fetch import FetchRequest
+from aiokafka.protocol.metadata import MetadataRequest
 from aiokafka.record.memory_records import MemoryRecords
 from aiokafka.structs import TopicPartition
 
 STEP_BYTES = 1 << 20
 OUT_OF_RANGE = 1
+FIELDS_OF_V4 = 6  # of a partition's answer; later versions have the log's start before the aborted transactions
 
 
 class BareRecords(fetcher.PartitionRecords):  # type: ignore[misc]
@@ -110,7 +112,7 @@ async def stretches(
                 raise for_code(error)(str(at))
             await client.force_metadata_update()
             continue
-        rows, offset = _committed(part[-1], part[4] if len(part) == 6 else part[5], offset)
+        rows, offset = _committed(part[-1], part[4 if len(part) == FIELDS_OF_V4 else 5], offset)
         yield Stretch(rows, offset, high_watermark, stable_offset)
 
 
@@ -134,9 +136,6 @@ def _committed(raw: bytes, aborted: Any, offset: int) -> tuple[list[tuple[bytes,
 
 def install() -> None:
     """aiokafka makes its own consumers' parts by these names."""
-    from aiokafka.consumer import consumer
-    from aiokafka.protocol.metadata import MetadataRequest
-
     fetcher.PartitionRecords = BareRecords
     consumer.Fetcher = SeeingFetcher
     built = MetadataRequest.build

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -12,6 +11,7 @@ from aiokafka.errors import BrokerResponseError, kafka_errors
 from aiokafka.protocol.group import HeartbeatRequest
 from faust.transport.drivers import aiokafka as driver
 
+from app.engine.fatal import fatal
 from app.engine.protocol import Heartbeat, LeaveGroup
 from app.engine.transaction import Claim
 
@@ -51,13 +51,8 @@ class Coordinator(GroupCoordinator):  # type: ignore[misc]
         return super()._push_error_to_user(exc)
 
     async def _coordination_routine(self) -> None:
-        try:
+        with fatal(Watch.failed):
             await super()._coordination_routine()
-        except asyncio.CancelledError:
-            raise
-        except BaseException as error:
-            Watch.failed(error)
-            raise
 
     async def _maybe_leave_group(self) -> None:
         if Coordinator.leaving and self._group_instance_id and self.generation > 0:
@@ -65,23 +60,18 @@ class Coordinator(GroupCoordinator):  # type: ignore[misc]
         await super()._maybe_leave_group()
 
 
-class RebalanceListener(driver.ConsumerRebalanceListener):  # type: ignore[misc]
+class RebalanceListener(driver.ConsumerRebalanceListener):
     def on_partitions_revoked(self, revoked: Iterable[Any]) -> Any:
         return self._or_crash(super().on_partitions_revoked(revoked))
 
     async def on_partitions_assigned(self, assigned: Iterable[Any]) -> None:
-        coordinator = self._thread._consumer._coordinator
+        coordinator = self._thread._ensure_consumer()._coordinator
         Watch.claimed(Claim(coordinator.generation, coordinator.member_id, coordinator._group_instance_id))
         await self._or_crash(super().on_partitions_assigned(assigned))
 
     async def _or_crash(self, callback: Any) -> None:
-        try:
+        with fatal(Watch.failed):
             await callback
-        except asyncio.CancelledError:
-            raise
-        except BaseException as error:
-            Watch.failed(error)
-            raise
 
 
 def install() -> None:

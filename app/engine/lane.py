@@ -170,14 +170,17 @@ class TimerLane:
         state = self.cache.state(key)
         return None if state is None else self.cache.table.due(state)
 
-    def fire(self, key: bytes, due: Due, now_ms: int) -> None:
+    def fire(self, key: bytes, due: Due, now_ms: int, *, careful: bool) -> None:
         """Raises ValueError when the processor leaves the due as it was: it would fire for ever."""
         cache = self.cache
         before = cache.state(key)
         record = Record(key.decode(errors="replace"), now_ms, now_ms, self.processor.row, self.partition)
-        state, outs = self.processor.run(before, due, record, *self.readings)
-        if state is before and state is not None and cache.table.due(state) == due.due_ms:
+        given = cache.copy(before) if careful else before
+        state, outs = self.processor.run(given, due, record, *self.readings)
+        if state is given and state is not None and cache.table.due(state) == due.due_ms:
             raise ValueError(f"{self.processor.name}: still due at {due.due_ms}")
+        if careful:
+            cache.copy(state)
         cause = f"{self.processor.row}/{self.partition}/{record.key}@{due.due_ms}"
         for encoded in self.runtime.encode_all(outs, cause, now_ms, None):
             self.runtime.append(encoded, now_ms)

@@ -11,11 +11,11 @@ from time import monotonic
 from aiokafka.client import AIOKafkaClient
 from aiokafka.structs import TopicPartition
 
-from app.engine.lane import Runtime
+from app.engine.lane import AHEAD_MS, Runtime
 from app.engine.recovery import restore
 from app.engine.rocks import Identity, RocksStore
 from app.engine.task import Task
-from app.engine.timers import Timers
+from app.engine.timers import NEVER, Reading, Timers
 from app.engine.topology import SubTopology
 from app.telemetry import metrics
 from app.wire.topics import changelog
@@ -31,7 +31,15 @@ class State(StrEnum):
 
 class Owned:
     def __init__(
-        self, sub: SubTopology, number: int, runtime: Runtime, path: Path, identity: Identity, cache_bytes: int
+        self,
+        sub: SubTopology,
+        number: int,
+        runtime: Runtime,
+        path: Path,
+        identity: Identity,
+        *,
+        cache_bytes: int,
+        timer_wait_s: float,
     ) -> None:
         self.sub, self.number = sub, number
         self.state, self.since = State.RESTORING, monotonic()
@@ -41,8 +49,9 @@ class Owned:
         self.sources = [TopicPartition(name, number) for name in sub.readers if number < runtime.counts.get(name, 0)]
         self.task = Task(sub, number, self.store, runtime, cache_bytes)
         self.task.changelog_partitions = runtime.counts[self.changelog.topic]
-        self.timers = Timers(self.task, self.sources, wait_s=60.0)
+        self.timers = Timers(self.task, self.sources, timer_wait_s)
         self.chunks: dict[str, int] = {}  # by topic: delivered, not processed yet
+        self.newest_ms: dict[str, int] = {}  # by topic: the time of the newest record that was processed
         self.restored, self.left = 0, 0
         self.moved_at = monotonic()
         self.opening: asyncio.Task[None] | None = None
@@ -59,8 +68,23 @@ class Owned:
     def wants(self, topic: str) -> bool:
         return self.ready and self.task.waiting is None and self.chunks.get(topic, 0) < CHUNKS_AHEAD
 
+    def read(self) -> dict[str, Reading]:
+        return {
+            at.topic: Reading(self.newest_ms.get(at.topic, 0), not self.chunks.get(at.topic)) for at in self.sources
+        }
+
+    def processed(self, topic: str, newest_ms: int) -> None:
+        """A timestamp from far ahead says nothing of what is still unread."""
+        self.newest_ms[topic] = newest_ms if newest_ms <= self.task.now_ms + AHEAD_MS else NEVER
+        self.moved_at = monotonic()
+
     def unready(self) -> None:
-        self.state, self.since, self.chunks = State.RESTORING, monotonic(), {}
+        self.state, self.since = State.RESTORING, monotonic()
+        self.undeliver()
+
+    def undeliver(self) -> None:
+        """What was delivered is given up, and comes again."""
+        self.chunks, self.newest_ms = {}, {}
 
     async def catch_up(self, client: AIOKafkaClient, choose: Callable[[Mapping[str, int]], dict[str, int]]) -> None:
         """Read the changelog's tail; the cache stays only if there was none and the positions are the task's own (T3)."""
@@ -76,8 +100,7 @@ class Owned:
         metrics.RESTORE_REMAINING.forget(labels)
         positions = choose(self.store.meta.positions)
         if rows or positions != self.task.positions:
-            self.task.forget()
-            self.task.positions = positions
+            self.task.start(positions)
 
     def arrived(self) -> None:
         self.state, self.since, self.moved_at = State.READY, monotonic(), monotonic()

@@ -55,7 +55,7 @@ def request(name: str, key: int, version: int, sends: list[Field], answers: list
     return Prepared
 
 
-class Uuid(AbstractType[bytes]):
+class Uuid(AbstractType[bytes]):  # type: ignore[misc]
     @classmethod
     def decode(cls, data: BytesIO) -> bytes:
         return data.read(16)
@@ -106,8 +106,16 @@ TxnOffsetCommit = request(
     "TxnOffsetCommit",
     28,
     5,
-    [*_TRANSACTION, ("group", Text), *_PRODUCER, ("generation", Int32), ("member", Text), ("instance", Text)]
-    + [_per_partition(*_OFFSET), Tags],
+    [
+        *_TRANSACTION,
+        ("group", Text),
+        *_PRODUCER,
+        ("generation", Int32),
+        ("member", Text),
+        ("instance", Text),
+        _per_partition(*_OFFSET),
+        Tags,
+    ],
     [_THROTTLE, _per_partition(_ERROR), Tags],
 )
 EndTxn = request(
@@ -121,8 +129,12 @@ OffsetFetch = request(
     "OffsetFetch",
     9,
     7,
-    [("group", Text), ("topics", CompactArray(("topic", Text), ("partitions", CompactArray(Int32)), Tags))]
-    + [("require_stable", Boolean), Tags],
+    [
+        ("group", Text),
+        ("topics", CompactArray(("topic", Text), ("partitions", CompactArray(Int32)), Tags)),
+        ("require_stable", Boolean),
+        Tags,
+    ],
     [_THROTTLE, _per_partition(*_OFFSET, _ERROR), _ERROR, Tags],
 )
 Heartbeat = request(
@@ -288,7 +300,10 @@ class UnpinnedRecord(Exception):
 
 
 def check(code: int, what: str) -> int | None:
-    """None: it went well; the code: to be tried again. Raises Fenced, TransactionLost, UnpinnedRecord, or aiokafka's error."""
+    """None: it went well; the code: to be tried again.
+
+    Raises Fenced, TransactionLost, UnpinnedRecord, or aiokafka's error.
+    """
     if code == 0:
         return None
     if code in RETRIABLE:

@@ -9,13 +9,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable, Mapping
 from time import monotonic
+from typing import Any
 
 from aiokafka.client import AIOKafkaClient, CoordinationType
 from aiokafka.errors import OffsetOutOfRangeError
 from aiokafka.structs import TopicPartition
 
 from app.engine.faults import fault_point
-from app.engine.fetch import stretches
+from app.engine.fetch import Stretch, stretches
 from app.engine.protocol import RETRIABLE, OffsetFetch, check
 from app.engine.rocks import RocksStore
 from app.engine.transaction import UNREACHABLE
@@ -35,7 +36,7 @@ async def stable_offsets(
     by_topic: dict[str, list[int]] = {}
     for at in partitions:
         by_topic.setdefault(at.topic, []).append(at.partition)
-    request = [(topic, numbers, {}) for topic, numbers in by_topic.items()]
+    request: list[tuple[Any, ...]] = [(topic, numbers, {}) for topic, numbers in by_topic.items()]
     while True:
         try:
             node = await client.coordinator_lookup(CoordinationType.GROUP, group)
@@ -59,40 +60,41 @@ async def restore(
     `progress` gets rows done and offsets left. Raises Refused when an open transaction of somebody
     else hides a part of the log for a minute (S6).
     """
-    cold = store.meta.changelog_offset == 0
-    done, until, held_since = 0, -1, monotonic()
-    wiped = False
-    while True:
-        try:
-            async for stretch in stretches(client, at, store.meta.changelog_offset):
-                until = stretch.high_watermark if until < 0 else until
-                begin = store.meta.changelog_offset
-                for rows, offset in (
-                    _steps(stretch.rows, begin, stretch.next_offset) if stretch.next_offset > begin else ()
-                ):
-                    store.restore(rows, offset)
-                    done += len(rows)
-                    fault_point("during_restore")
-                    await asyncio.sleep(0)
-                progress(done, max(0, until - stretch.next_offset))
-                if stretch.next_offset >= until:
-                    break
-                held_since = monotonic() if stretch.rows else held_since
-                if monotonic() - held_since > HELD_S:
-                    raise Refused(
-                        f"{at.topic}/{at.partition}: held by an open transaction at {stretch.stable_offset} of {until}"
-                    )
-            break
-        except OffsetOutOfRangeError:
-            if wiped:
-                raise
-            wiped = cold = True
-            store.wipe()
+    try:
+        done = await _read_tail(client, at, store, progress)
+    except OffsetOutOfRangeError:
+        store.wipe()
+        done = await _read_tail(client, at, store, progress)
     if done:
-        if cold or done > 1_000:
-            await asyncio.to_thread(store.recount)
         await asyncio.to_thread(store.flush)
     return done
+
+
+async def _read_tail(
+    client: AIOKafkaClient, at: TopicPartition, store: RocksStore, progress: Callable[[int, int], None]
+) -> int:
+    done, until, moved, cold = 0, -1, monotonic(), store.meta.changelog_offset == 0
+    async for stretch in stretches(client, at, store.meta.changelog_offset):
+        until = stretch.high_watermark if until < 0 else until
+        if stretch.next_offset > store.meta.changelog_offset:
+            await _apply(store, stretch, counting=not cold)
+            done, moved = done + len(stretch.rows), monotonic()
+        progress(done, max(0, until - stretch.next_offset))
+        if stretch.next_offset >= until:
+            break
+        if monotonic() - moved > HELD_S:
+            held = f"{at.topic}/{at.partition}: held by an open transaction"
+            raise Refused(f"{held} at {stretch.stable_offset}, its end is {until}")
+    if cold and done:
+        await asyncio.to_thread(store.recount)
+    return done
+
+
+async def _apply(store: RocksStore, stretch: Stretch, *, counting: bool) -> None:
+    for rows, offset in _steps(stretch.rows, store.meta.changelog_offset, stretch.next_offset):
+        store.restore(rows, offset, counting=counting)
+        fault_point("during_restore")
+        await asyncio.sleep(0)
 
 
 def _steps(

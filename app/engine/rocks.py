@@ -79,7 +79,7 @@ class RocksStore:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self._db = rocksdict.Rdict(str(self.path), _options())
         self._no_wal = rocksdict.WriteOptions()
-        self._no_wal.disable_wal = True
+        self._no_wal.disable_wal = True  # type: ignore[method-assign, assignment]  # a property, whatever the stub says
         self._db.set_write_options(self._no_wal)
         self._unflushed, self._flushed_at = 0, monotonic()
 
@@ -142,8 +142,12 @@ class RocksStore:
         self._db.write(batch, self._no_wal)
         self.meta = meta
 
-    def restore(self, rows: Sequence[tuple[bytes, bytes | None]], offset: int) -> None:
-        """Changelog rows up to `offset`; the index is rebuilt from the values' headers."""
+    def restore(self, rows: Sequence[tuple[bytes, bytes | None]], offset: int, *, counting: bool) -> None:
+        """Changelog rows up to `offset`; the index is rebuilt from the values' headers.
+
+        With `counting` the counts by mark move along, which reads what each row replaces.
+        """
+        marks = self._moved(rows) if counting else self.meta.marks
         batch, positions, now_ms = rocksdict.WriteBatch(raw_mode=True), dict(self.meta.positions), self.meta.now_ms
         for key, value in rows:
             if key == POSITIONS_KEY:
@@ -156,7 +160,20 @@ class RocksStore:
                 batch.put(STATE + key, value)
                 if due_ms := due_of(value):
                     batch.put(_timer.pack(TIMER, due_ms) + key, b"")
-        self._finish(batch, Meta(offset, positions, now_ms, marks=self.meta.marks))
+        self._finish(batch, Meta(offset, positions, now_ms, marks=marks))
+
+    def _moved(self, rows: Sequence[tuple[bytes, bytes | None]]) -> dict[str, int]:
+        marks, newest = dict(self.meta.marks), dict[bytes, bytes | None]()
+        for key, value in rows:
+            if key == POSITIONS_KEY:
+                continue
+            before = newest[key] if key in newest else self.get(key)
+            for state, by in ((before, -1), (value, 1)):
+                if state is not None:
+                    name = f"{key[0]}:{mark_of(state)}"
+                    marks[name] = marks.get(name, 0) + by
+            newest[key] = value
+        return marks
 
     def recount(self) -> None:
         """Counts of states by mark, read from the headers of all of them."""
@@ -191,7 +208,7 @@ class RocksStore:
         return [(key, value) for key, value in found if key > after][:limit]
 
     def _walk(self, begin: bytes, end: bytes, limit: int | None = None) -> Iterator[tuple[bytes, bytes]]:
-        """The only loop over an iterator: `next` on one that is not valid kills the process, one kept alive keeps the LOCK."""
+        """The only loop over an iterator: `next` on an invalid one kills the process, one kept alive keeps the LOCK."""
         bounds = rocksdict.ReadOptions()
         bounds.set_iterate_upper_bound(end)
         cursor, rows = self._db.iter(bounds), 0

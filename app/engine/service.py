@@ -22,6 +22,7 @@ from app.engine.clock import Clock
 from app.engine.cluster import Cluster
 from app.engine.committer import Pace
 from app.engine.engine import Engine, Place
+from app.engine.fatal import fatal
 from app.engine.group import Coordinator, FencedInstanceIdError, Watch
 from app.engine.lane import Runtime
 from app.engine.outbox import Outbox
@@ -31,7 +32,7 @@ from app.engine.readings import Complete
 from app.engine.recovery import Refused
 from app.engine.slots import Slot, take
 from app.engine.topology import SubTopology, build
-from app.engine.transaction import Claim, Transactions
+from app.engine.transaction import UNREACHABLE, Claim, Transactions
 from app.engine.transport import ChunkTopic, Transport
 from app.engine.views import Followed
 from app.telemetry.logs import log
@@ -59,7 +60,7 @@ class Plan:
     session_s: float = 10.0
     transaction_ms: int = 10_000
     timer_wait_s: float = 60.0
-    pace: Pace = Pace()
+    pace: Pace = field(default_factory=Pace)
     cache_bytes: int = 256 << 20
     source: str = "/iopt/local"
     version: str = ""
@@ -216,12 +217,8 @@ class Worker:
     def _agent(self, app: Any, processor: Processor, topics: list[str]) -> None:
         async def consume(stream: Any) -> None:
             async for chunk in stream:
-                try:
+                with fatal(self.fail):
                     await app.engine.process(chunk)
-                except asyncio.CancelledError:
-                    raise
-                except BaseException as error:
-                    self.fail(error)
 
         app.agent(ChunkTopic(app, topics=topics), name=processor.name)(consume)
 
@@ -241,6 +238,7 @@ class Worker:
             pace=plan.pace,
             reset=plan.reset,
             cache_bytes=plan.cache_bytes,
+            timer_wait_s=plan.timer_wait_s,
             fail=self.fail,
         )
 
@@ -285,12 +283,8 @@ class Worker:
 
     def _guarded(self, beat: Any) -> asyncio.Task[None]:
         async def guard() -> None:
-            try:
+            with fatal(self.fail):
                 await beat
-            except asyncio.CancelledError:
-                raise
-            except BaseException as error:
-                self.fail(error)
 
         return asyncio.ensure_future(guard())
 
@@ -300,7 +294,7 @@ class Worker:
             await asyncio.sleep(5)
             try:
                 await cluster.look(self.client, list(self.cluster.counts), self.cluster)
-            except startup.UNREACHABLE as error:
+            except UNREACHABLE as error:
                 log.warning("metadata_unreachable", error=repr(error))
 
     async def publish(self, outs: Iterable[Out]) -> None:

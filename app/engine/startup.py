@@ -5,17 +5,18 @@ from __future__ import annotations
 import socket
 from collections.abc import Iterable, Mapping
 from importlib.metadata import version
+from importlib.util import find_spec
 
 from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import KafkaConnectionError
 
 from app.engine.protocol import FINALIZED, ApiVersions
 from app.engine.topology import SubTopology
-from app.engine.transaction import UNREACHABLE
 from app.wire.topics import Topic
 
 PINNED = {"faust-streaming": "0.15.3", "mode-streaming": "0.7.1", "aiokafka": "0.14.0", "rocksdict": "0.3.29"}
 TRANSACTION_VERSION = 2
+MORE = 0x80  # of a varint's byte: another one follows
 
 
 class NotReady(Exception):
@@ -27,10 +28,8 @@ def check_packages() -> None:
     for package, wanted in PINNED.items():
         if (found := version(package)) != wanted:
             raise NotReady(f"{package} {found} is installed: expected {wanted}")
-    try:
-        import faust._cython.streams
-    except ImportError as error:
-        raise NotReady(f"faust {faust.__version__} has no compiled extensions: install its wheel") from error
+    if find_spec("faust._cython.streams") is None:
+        raise NotReady(f"faust-streaming {version('faust-streaming')} has no compiled extensions: install its wheel")
 
 
 def check_port(host: str, port: int) -> None:
@@ -84,8 +83,8 @@ def _uvarint(raw: bytes, at: int) -> tuple[int, int]:
     value = shift = 0
     while True:
         byte, at = raw[at], at + 1
-        value |= (byte & 0x7F) << shift
-        if byte < 0x80:
+        value |= (byte & ~MORE) << shift
+        if not byte & MORE:
             return value, at
         shift += 7
 
@@ -111,15 +110,3 @@ def check_counts(counts: Mapping[str, int], subs: Iterable[SubTopology], partiti
         log = f"iopt.{sub.row}.changelog"
         if counts.get(log, expected) != expected:
             raise NotReady(f"{log} has {counts[log]} partitions: expected {expected}, the number its sources have")
-
-
-__all__ = [
-    "UNREACHABLE",
-    "NotReady",
-    "check_broker",
-    "check_counts",
-    "check_packages",
-    "check_port",
-    "missing_topics",
-    "reach",
-]

@@ -18,7 +18,7 @@ from app.engine.fate import Fate, bug, settled
 from app.engine.fate import failed as failed_record
 from app.engine.lane import Encoded, Lane, RawRecord, Runtime, TimerLane, UnknownTopic
 from app.engine.processor import Due
-from app.engine.store import Entry, Meta, Store, Write
+from app.engine.store import FIRST, Entry, Meta, Store, Write
 from app.engine.topology import SubTopology
 
 STEPS_BETWEEN_LOOKS_AT_THE_CLOCK = 32
@@ -69,18 +69,26 @@ class Task:
         self.waiting: Waiting | None = None
         self.changelog_partitions = 0
         self.condemned: dict[tuple[str, int], str] = {}  # records that the broker would not take, and why
+        self.unsendable: dict[bytes, str] = {}  # the same of timers, by state key
         self.careful_until: dict[str, int] = {}
+        self.careful_timers_until = FIRST  # careful while the cursor is before it
+        self._start: dict[str, int] = {}
         self.forget()
 
     def _cache(self, processor: Any) -> Cache | None:
         return self.caches[processor.keeps.id] if processor.keeps else None
 
+    def start(self, positions: Mapping[str, int]) -> None:
+        """Where to go on; what is not committed is forgotten, and comes again from there."""
+        self._start = dict(positions)
+        self.forget()
+
     def forget(self) -> None:
         """Back to what is committed."""
         meta = self.store.meta
-        self.positions: dict[str, int] = dict(meta.positions)
+        self.positions: dict[str, int] = self._start | dict(meta.positions)
         self.now_ms, self.cursor, self.marks = meta.now_ms, meta.cursor, dict(meta.marks)
-        self.records, self.outs = 0, 0
+        self.records, self.fired = 0, 0
         self.fates: Counter[tuple[str, str, str]] = Counter()
         self._entries: list[Entry] = []
         self._gone: list[Entry] = []
@@ -88,13 +96,21 @@ class Task:
             cache.drop()
 
     def rewind(self) -> None:
-        """Forget, and take care until everything that had been read before is read again."""
-        self.careful_until = {topic: max(at, self.careful_until.get(topic, 0)) for topic, at in self.positions.items()}
+        """Forget, and take care until everything that had been read or fired is so again."""
+        for topic, at in self.positions.items():
+            if at > self.store.meta.positions.get(topic, self._start.get(topic, 0)):
+                self.careful_until[topic] = max(at, self.careful_until.get(topic, 0))
+        if self.fired:
+            self.careful_timers_until = max(self.cursor, self.careful_timers_until)
         self.forget()
 
     @property
     def careful(self) -> bool:
-        return bool(self.careful_until)
+        return bool(self.careful_until) or self.careful_timers
+
+    @property
+    def careful_timers(self) -> bool:
+        return self.cursor < self.careful_timers_until
 
     @property
     def pending(self) -> bool:
@@ -104,25 +120,37 @@ class Task:
     def dirty_bytes(self) -> int:
         return sum(len(cache.dirty) * cache.mean for cache in self.caches.values())
 
+    def condemn(self, snapshot: Snapshot, why: str) -> None:
+        """The one record, or the one timer, of the snapshot: the broker refuses what it sends."""
+        committed = self.store.meta.positions
+        for topic, at in snapshot.write.meta.positions.items():
+            if at != committed.get(topic, self._start.get(topic)):
+                self.condemned[topic, at - 1] = why
+        self.unsendable |= {key: why for _, key in snapshot.write.gone}
+
     def process(self, topic: str, records: Sequence[RawRecord], begin: int, now_ms: int, until: float) -> int:
         """Records from index `begin` on; returns the index of the first one left for the next chunk.
 
         `until` is on the `perf_counter` clock. Raises Rewind; what a store raises goes through.
         """
         self.now_ms = now_ms = max(now_ms, self.now_ms)
-        self.waiting, step, at = None, self._step(topic), begin
-        failed = 0
-        for at in range(begin, len(records)):
-            if not at & (STEPS_BETWEEN_LOOKS_AT_THE_CLOCK - 1) and at > begin and perf_counter() > until:
-                break
-            failure = self._condemned(topic, records[at]) or self._attempt(step, records[at], now_ms)
-            if failure is not None:
-                if isinstance(failure, NotYet):
-                    self.waiting = Waiting(failure.view, failure.key)
+        self.waiting, careful, at, failed = None, topic in self.careful_until, begin, 0
+        step = self.lanes[topic].careful_step if careful else self.lanes[topic].step
+        try:
+            for at in range(begin, len(records)):
+                if not at & (STEPS_BETWEEN_LOOKS_AT_THE_CLOCK - 1) and at > begin and perf_counter() > until:
                     break
-                failed += self._settle(topic, records[at], failure)
-        else:
-            at += 1
+                failure = self._condemned(topic, records[at]) or self._attempt(step, records[at], now_ms, careful)
+                if failure is not None:
+                    if isinstance(failure, NotYet):
+                        self.waiting = Waiting(failure.view, failure.key)
+                        break
+                    failed += self._settle(topic, records[at], failure)
+            else:
+                at += 1
+        except Rewind:
+            self.careful_until[topic] = records[at].offset + 1
+            raise
         self._advance(topic, records, begin, at, failed)
         return at
 
@@ -132,12 +160,8 @@ class Task:
         why = self.condemned.pop((topic, raw.offset), None)
         return None if why is None else TooLarge(why)
 
-    def _step(self, topic: str) -> Callable[[RawRecord, int], Exception | None]:
-        lane = self.lanes[topic]
-        return lane.careful_step if self.careful else lane.step
-
     def _attempt(
-        self, step: Callable[[RawRecord, int], Exception | None], raw: RawRecord, now_ms: int
+        self, step: Callable[[Any, int], Exception | None], raw: RawRecord | None, now_ms: int, careful: bool
     ) -> Exception | None:
         try:
             return step(raw, now_ms)
@@ -148,7 +172,7 @@ class Task:
         except Exception as error:
             if any(cache.loading for cache in self.caches.values()):
                 raise
-            if not self.careful:
+            if not careful:
                 raise Rewind(self, "bug") from error
             return error
 
@@ -177,27 +201,31 @@ class Task:
             elif reached >= self.careful_until[topic]:
                 del self.careful_until[topic]
 
-    def fire(self, now_ms: int) -> int:
-        """Run the timers that are due, at most 256 of them; returns how many index entries were met."""
+    def fire(self, now_ms: int, until_ms: int) -> int:
+        """Run the timers that were due by `until_ms`, at most 256 of them; returns how many index entries were met."""
         self.now_ms = now_ms = max(now_ms, self.now_ms)
-        entries = self.store.due(self.cursor, now_ms, TIMERS_A_CHUNK)
+        careful = self.careful_timers
+        entries = self.store.due(self.cursor, until_ms, 1 if careful else TIMERS_A_CHUNK)
+        self.fired += len(entries)
         for due_ms, key in entries:
             self.cursor = (due_ms, key + b"\0")
             self._gone.append((due_ms, key))
-            self._meet(key, now_ms)
+            self._meet(key, now_ms, until_ms, careful)
         self.records += len(entries)
         return len(entries)
 
-    def _meet(self, key: bytes, now_ms: int) -> None:
+    def _meet(self, key: bytes, now_ms: int, until_ms: int, careful: bool) -> None:
         """One index entry: fire it, move it if it came too early, or drop it if it means nothing any more."""
         lane, own = self.timers[key[0]], key[1:]
         due_ms = lane.due(own)
         if due_ms is None:
             return
-        if due_ms > now_ms:
+        if due_ms > until_ms:
             self._entries.append((due_ms, key))
             return
-        failure = self._attempt(lambda _raw, at: lane.fire(own, Due(due_ms), at), None, now_ms)  # type: ignore[arg-type]
+        failure = self._unsendable(key) or self._attempt(
+            lambda _, at: lane.fire(own, Due(due_ms), at, careful=careful), None, now_ms, careful
+        )
         if failure is None:
             self.fates[self.sub.row, Fate.FIRED, ""] += 1
         elif isinstance(failure, NotYet):
@@ -207,6 +235,10 @@ class Task:
                 "timer_failed", row=self.sub.row, key=own.decode(errors="replace"), error=repr(failure)
             )
             self._entries.append((now_ms + RETRY_OF_A_FAILED_TIMER_MS, key))
+
+    def _unsendable(self, key: bytes) -> Exception | None:
+        why = self.unsendable.pop(key, None)
+        return None if why is None else TooLarge(why)
 
     def snapshot(self) -> Snapshot:
         """Everything since the last one. Raises Rewind when a state cannot be encoded."""
@@ -218,7 +250,7 @@ class Task:
         except (TypeError, ValueError, OverflowError) as error:
             raise Rewind(self, "state-encode") from error
         fates, records = settled(self.fates), self.records
-        self._entries, self._gone, self.fates, self.records, self.outs, self.marks = [], [], Counter(), 0, 0, marks
+        self._entries, self._gone, self.fates, self.records, self.marks = [], [], Counter(), 0, marks
         cursor = min([self.cursor, *entries])
         meta = Meta(self.store.meta.changelog_offset, dict(self.positions), self.now_ms, cursor, marks)
         return Snapshot(self, Write(changes, entries, gone, meta), fates, records)
@@ -227,6 +259,7 @@ class Task:
         """The snapshot's write has returned."""
         if write.entries:
             self.cursor = min([self.cursor, *write.entries])
+        self.fired -= len(write.gone)
         for cache in self.caches.values():
             cache.rotate()
 

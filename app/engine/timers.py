@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from time import monotonic
 from typing import Any, NamedTuple
 
@@ -12,6 +12,7 @@ from app.engine.task import Task
 from app.telemetry import metrics
 
 Sight = Callable[[TopicPartition], tuple[int, Any] | None]  # (position, Seen) as the consumer has it
+NEVER = 0
 
 
 class Held(NamedTuple):
@@ -22,48 +23,68 @@ class Held(NamedTuple):
     since: float
 
 
+class Reading(NamedTuple):
+    """How far a source partition is processed: the newest record's timestamp, and whether nothing else was delivered."""
+
+    newest_ms: int = NEVER
+    done: bool = True
+
+
 class Timers:
-    """Of one task. `quiet` says that everything delivered has been processed."""
+    """Of one task. Instants are on the task's clock, but for `since`."""
 
     def __init__(self, task: Task, sources: Iterable[TopicPartition], wait_s: float) -> None:
         self.task, self._sources, self._wait_s = task, tuple(sources), wait_s
-        self.held: Held | None = None
-        self._asked_after = 0.0  # monotonic: when the due was first met
-        self.due = False
+        self._stuck: dict[TopicPartition, Held] = {}
+        self.first_due: int | None = None
+
+    @property
+    def held(self) -> Held | None:
+        return next(iter(self._stuck.values()), None)
 
     def look(self, now_ms: int) -> bool:
         """Whether something is due at all."""
         task = self.task
-        self.due = bool(task.timers) and bool(task.store.due(task.cursor, max(now_ms, task.now_ms), 1))
-        if not self.due:
-            self.held, self._asked_after = None, 0.0
-        elif not self._asked_after:
-            self._asked_after = monotonic()
-        return self.due
+        found = task.store.due(task.cursor, max(now_ms, task.now_ms), 1) if task.timers else []
+        self.first_due = found[0][0] if found else None
+        if not found:
+            self._stuck.clear()
+        return bool(found)
 
-    def fire(self, now_ms: int, sight: Sight, *, quiet: bool) -> int:
+    def fire(self, now_ms: int, sight: Sight, read: Mapping[str, Reading]) -> int:
         """Fires what is due and may fire; returns how many index entries were met."""
-        if not self.due or not quiet:
+        if self.first_due is None:
             return 0
-        holding = next((at for at in self._sources if not self._clear(at, sight)), None)
-        if holding is not None and not self._waited_enough(holding, sight):
-            return 0
-        return self.task.fire(now_ms)
+        until_ms, late = now_ms, False
+        for at in self._sources:
+            clear_ms = self._clear_until(at, now_ms, sight, read.get(at.topic, Reading()))
+            if clear_ms >= self.first_due:
+                self._stuck.pop(at, None)
+                until_ms = min(until_ms, clear_ms)
+            elif not self._waited_enough(at, sight):
+                return 0
+            else:
+                late = True
+        fired = self.task.fire(now_ms, until_ms)
+        metrics.TIMERS_HELD.add((), fired if late else 0)
+        return fired
 
-    def _clear(self, at: TopicPartition, sight: Sight) -> bool:
-        """A fetch asked after the due was empty at the high watermark."""
-        found = sight(at)
-        if found is None or found[1] is None:
-            return False
-        position, seen = found
-        asked_late_enough = seen.asked_at >= self._asked_after and seen.offset == position and seen.empty
-        return bool(asked_late_enough and seen.stable_offset == seen.high_watermark == seen.offset)
+    def _clear_until(self, at: TopicPartition, now_ms: int, sight: Sight, read: Reading) -> int:
+        """No record older than this is unread.
+
+        A record that was processed tells its own time; a fetch that was empty at the high watermark,
+        behind which no open transaction can hide anything, tells when it was asked.
+        """
+        position, seen = sight(at) or (-1, None)
+        if seen is None or not read.done or not seen.empty or seen.offset != position:
+            return read.newest_ms
+        if not seen.stable_offset == seen.high_watermark == seen.offset:
+            return read.newest_ms
+        return max(read.newest_ms, now_ms - int((monotonic() - seen.asked_at) * 1000) - 1)
 
     def _waited_enough(self, at: TopicPartition, sight: Sight) -> bool:
-        position = (sight(at) or (-1, None))[0]
-        if self.held is None or (self.held.at, self.held.position) != (at, position):
-            self.held = Held(at, position, monotonic())
-        if monotonic() - self.held.since < self._wait_s:
-            return False
-        metrics.TIMERS_HELD.add(())
-        return True
+        """A foreign open transaction may hide records for ever; a backlog moves, and is waited out."""
+        position, held = (sight(at) or (-1, None))[0], self._stuck.get(at)
+        if held is None or held.position != position:
+            held = self._stuck[at] = Held(at, position, monotonic())
+        return monotonic() - held.since >= self._wait_s

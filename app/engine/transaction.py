@@ -175,7 +175,7 @@ class Transactions:
         by_topic: dict[str, list[Any]] = defaultdict(list)
         for at, offset in positions.items():
             by_topic[at.topic].append((at.partition, offset, -1, "", {}))
-        topics = [(topic, partitions, {}) for topic, partitions in by_topic.items()]
+        topics: list[tuple[Any, ...]] = [(topic, partitions, {}) for topic, partitions in by_topic.items()]
 
         async def attempt() -> int | None:
             node = await self._coordinator(CoordinationType.GROUP, self._group)

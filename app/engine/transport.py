@@ -6,7 +6,7 @@ What is overridden is private to Faust and named in tests/kafka/test_private_att
 from __future__ import annotations
 
 import asyncio
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import faust
 from aiokafka.structs import TopicPartition
@@ -33,12 +33,15 @@ class Chunk(NamedTuple):
     epoch: int
 
 
-class ChunkMessage(ConsumerMessage):  # type: ignore[misc]
+class ChunkMessage(ConsumerMessage):
     __slots__ = ("chunk",)
+    chunk: Chunk
 
 
-class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
-    snapshot: ClassVar[dict[TopicPartition, Any]] = {}
+class ConsumerThread(driver.AIOKafkaConsumerThread):
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self.snapshot: dict[TopicPartition, Any] = {}  # (position, Seen), as of the newest records handed over
+        super().__init__(*args, **kwargs)
 
     def _create_worker_consumer(self, transport: Any) -> Any:
         consumer = super()._create_worker_consumer(transport)
@@ -49,10 +52,8 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
         consumer._max_poll_records = None
         return consumer
 
-    async def _fetch_records(
-        self, consumer: Any, active_partitions: Any, timeout: Any = None, max_records: Any = None
-    ) -> Any:
-        records = await super()._fetch_records(consumer, active_partitions, timeout, max_records)
+    async def _fetch_records(self, consumer: Any, *args: Any, **kwargs: Any) -> Any:
+        records = await super()._fetch_records(consumer, *args, **kwargs)
         subscription = consumer._subscription.subscription
         assignment = subscription.assignment if subscription else None
         if assignment is not None:
@@ -61,7 +62,7 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
         return records
 
 
-class Consumer(driver.Consumer):  # type: ignore[misc]
+class Consumer(driver.Consumer):
     RebalanceListener = RebalanceListener
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -71,7 +72,7 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
 
     @property
     def engine(self) -> Any:
-        return self.app.engine
+        return cast(Any, self.app).engine
 
     def _new_consumer_thread(self) -> ConsumerThread:
         return ConsumerThread(self, loop=self.loop, beacon=self.beacon)
@@ -79,7 +80,7 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
     async def _drain_messages(self, fetcher: Any) -> None:
         while not (self._stopped.is_set() or fetcher._stopped.is_set()):
             if not self.flow_active:
-                await self.wait(self.can_resume_flow)
+                await self.wait(cast(Any, self.can_resume_flow))
                 continue
             wanted, all_wanted = self.engine.wanted(self._get_active_partitions())
             if not wanted:
@@ -121,7 +122,7 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
             last.offset,
             last.timestamp / 1000.0,
             last.timestamp_type,
-            (),
+            [],
             b"",
             b"",
             None,
@@ -150,11 +151,11 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
         self._acked_index[tp].clear()
 
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
-        """Chunks in hand are given up between two stretches; every task seeks again when it is ready."""
-        self.engine.epoch += 1
+        """Every task seeks again when it is ready."""
+        self.engine.revoked()
         await super().on_partitions_revoked(revoked)
 
-    async def force_commit(self, topics: Any = None, start_new_transaction: bool = True) -> bool:
+    async def force_commit(self, topics: Any = None, start_new_transaction: bool = True) -> bool:  # noqa: ARG002
         for tp in list(self._acked):
             self._new_offset(tp)
         await self.engine.drain()
@@ -164,38 +165,38 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
         """Liveness is ours (H1)."""
 
 
-class Producer(driver.Producer):  # type: ignore[misc]
+class Producer(driver.Producer):
     """Faust starts one; nothing of ours goes through it."""
 
 
-class Transport(driver.Transport):  # type: ignore[misc]
+class Transport(driver.Transport):
     Consumer = Consumer
     Producer = Producer
 
 
-class ChunkTopic(faust.Topic):  # type: ignore[misc]
+class ChunkTopic(faust.Topic):
     def _compile_decode(self) -> None:
         create_event = self.app.create_event
 
         async def decode(message: Any, *, propagate: bool = False) -> Any:  # noqa: ARG001
             return create_event(None, message.chunk, None, message)
 
-        self.decode = decode
+        cast(Any, self).decode = decode
 
 
-class Recovery(FaustRecovery):  # type: ignore[misc]
+class Recovery(FaustRecovery):
     """Says when an assignment begins; restoring is the engine's."""
 
     @Service.task
     async def _restart_recovery(self) -> None:
         while not self.should_stop:
-            if await self.wait_for_stopped(self.signal_recovery_start):
+            if await self.wait_for_stopped(cast(Any, self.signal_recovery_start)):
                 break
             self.signal_recovery_start.clear()
             generation = self._generation_id
             try:
                 assigned = {TP(at.topic, at.partition) for at in self.app.consumer.assignment()}
-                await self._wait(self.app.engine.assign(assigned, generation))
+                await self._wait(cast(Any, self.app).engine.assign(assigned, generation))
                 await self._resume_streams(generation)
             except RebalanceAgain:
                 continue
@@ -203,9 +204,9 @@ class Recovery(FaustRecovery):  # type: ignore[misc]
                 break
 
 
-class TableManager(FaustTableManager):  # type: ignore[misc]
+class TableManager(FaustTableManager):
     @property
-    def recovery(self) -> Recovery:
+    def recovery(self) -> FaustRecovery:
         if self._recovery is None:
             self._recovery = Recovery(self.app, self, beacon=self.beacon, loop=self.loop)
         return self._recovery
