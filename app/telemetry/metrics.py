@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping
+from typing import TypeVar
 
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
@@ -16,6 +17,7 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.process_collector import ProcessCollector
 
 Labels = tuple[str, ...]
+L = TypeVar("L", bound=tuple[str, ...])
 
 CATALOGUE: dict[str, Counter | Gauge | Histogram] = {}
 
@@ -72,11 +74,13 @@ class Gauge(Declared):
         self._check(labels)
         self._values[labels] = value
 
-    def replace(self, values: Mapping[Labels, float]) -> None:
+    def replace(self, values: Mapping[L, float]) -> None:
         """All label sets at once; what is not among them is no longer shown."""
-        for labels in values:
+        fresh: dict[Labels, float] = {}
+        for labels, value in values.items():
             self._check(labels)
-        self._values = dict(values)
+            fresh[labels] = value
+        self._values = fresh
 
     def forget(self, labels: Labels) -> None:
         self._values.pop(labels, None)

@@ -1,7 +1,7 @@
 """The breaker against a model that keeps every call, and what holds in every state."""
 
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from app.domain.breaker import Breaker, CallOutcome, Policy, State, decide, due, expire
 
@@ -42,6 +42,11 @@ class BreakerMachine(RuleBasedStateMachine):
             self._take(expire(self.breaker, "s", self.now_ms, self.policy))
             if self.breaker.state is State.HALF_OPEN:
                 self.calls = []
+
+    @precondition(lambda self: self.breaker.until_at > self.now_ms)
+    @rule()
+    def time_passes_to_the_end_of_the_stay(self) -> None:
+        self.time_passes(self.breaker.until_at - self.now_ms)
 
     @rule(outcome=st.sampled_from(["success", "failure", "timeout"]), duration_ms=st.sampled_from([None, 5, 6]))
     def a_call_ends(self, outcome: str, duration_ms: int | None) -> None:

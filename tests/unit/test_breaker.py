@@ -104,6 +104,13 @@ def test_the_first_failure_is_that_of_the_failures_in_the_window():
     assert (breaker.first_failure.at, breaker.last_failure.at) == (6, 7)
 
 
+def test_it_stays_open_at_exactly_the_wait():
+    for outcome in ("success", "failure"):
+        breaker, changes = run((1_003, call(outcome)), breaker=opened())
+        assert (breaker.state, breaker.window.buffered, changes) == (State.OPEN, 4, [])
+    assert run((1_004, call("success")), breaker=opened())[0].state is State.HALF_OPEN
+
+
 def test_rejected_calls_are_counted_and_judge_nothing():
     breaker, changes = run((5_000, call("rejected")), breaker=opened())
     assert (breaker.state, breaker.not_permitted, changes) == (State.OPEN, 1, [])
