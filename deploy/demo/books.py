@@ -29,6 +29,7 @@ class Audit:
 
 
 def audit(orders: Iterable[Order], endings: Mapping[str, str], entries: Sequence[Entry]) -> Audit:
+    """`endings` are states by order id; any other word is where an order stands that has not ended."""
     balances = balance_by_order(entries)
     known = {order.order_id: order for order in orders}
     findings = [
@@ -54,7 +55,7 @@ def _wrong(order: Order, endings: Mapping[str, str], balances: Mapping[str, Bala
     if state == IN_DEBT:
         return []
     if state not in (COMPLETED, COMPENSATED):
-        return [Finding(order.order_id, f"has not ended: {state}")]
+        return [Finding(order.order_id, f"has not ended, stands at {state}")]
     due = _completed(order) if state == COMPLETED else {}
     return [] if held == due else [Finding(order.order_id, f"{state}, expected {_told(due)}, found {_told(held)}")]
 

@@ -76,7 +76,7 @@ async def _outcome(stage: Stage, took_s: float, broken: str | None) -> Outcome:
         seed=plan.seed,
         took_s=took_s,
         story=stage.story,
-        audit=audit(orders(plan.seed, plan.orders), stage.story.endings, entries),
+        audit=audit(orders(plan.seed, plan.orders), stage.story.newest | stage.story.endings, entries),
         dead_letters=await _dead_letters(stage.kafka),
         commands=commands,
         sent_twice=sent_twice,

@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from http import HTTPStatus
 from pathlib import Path
 from random import Random
@@ -103,20 +104,30 @@ class Stage:
                 await asyncio.sleep(ASK_S)
 
     async def _kill(self) -> None:
+        """While work is in flight: some facts must have come from the worker that is to be killed."""
+        killed_ms = 0
         for moment in self.plan.kill_after():
-            await self._until(moment, self.story.facts + ENOUGH_FACTS)
+            await self._until(partial(self._is_in_flight, moment, killed_ms))
+            await self._until(partial(self._has_facts, self.story.facts + ENOUGH_FACTS))
             self.kills += self.worker.kill()
+            killed_ms = time.time_ns() // 1_000_000
 
     async def _until_ended(self) -> None:
         while (missing := self.plan.orders - len(self.story.endings)) > 0:
             try:
-                await asyncio.wait_for(self._until(self.sent, self.story.facts + 1), QUIET_S)
+                await asyncio.wait_for(self._until(partial(self._has_facts, self.story.facts + 1)), QUIET_S)
             except TimeoutError as error:
                 raise Broken(f"nothing has happened for {QUIET_S:.0f} s; {missing} orders have not ended") from error
 
-    async def _until(self, sent: int, facts: int) -> None:
+    def _is_in_flight(self, sent: int, since_ms: int) -> bool:
+        return self.sent >= sent and self.story.newest_at > since_ms
+
+    def _has_facts(self, count: int) -> bool:
+        return self.story.facts >= count
+
+    async def _until(self, holds: Callable[[], bool]) -> None:
         async with self._news:
-            await self._news.wait_for(lambda: self.sent >= sent and self.story.facts >= facts)
+            await self._news.wait_for(holds)
 
     async def _tell_news(self) -> None:
         self.watching(self.sent, len(self.story.endings))

@@ -29,6 +29,7 @@ class Story:
     newest: dict[str, str] = field(default_factory=dict)
     transitions: list[dict[str, Any]] = field(default_factory=list)
     facts: int = 0
+    newest_at: int = 0
     torn: list[Finding] = field(default_factory=list)
     _announced: Counter[tuple[str, str]] = field(default_factory=Counter)
     _seq: dict[str, int] = field(default_factory=dict)
@@ -60,6 +61,7 @@ class Story:
 
     def _fact(self, type_: str, fact: dict[str, Any], at_ms: int) -> None:
         self.facts += 1
+        self.newest_at = max(self.newest_at, at_ms)
         order_id, seq = fact["key"], fact["seq"]
         before = self._seq.get(order_id, 0)
         if seq != before + 1:

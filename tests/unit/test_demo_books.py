@@ -22,9 +22,8 @@ REFUNDED = entry("refund-payment", "shop", "customer", "49.90")
 WHOLE = [RESERVED, CHARGED, SOLD, BOOKED]
 
 
-def found(state: str | None, *entries: Entry) -> list[str]:
-    endings = {ORDER.order_id: state} if state else {}
-    return [finding.what for finding in audit([ORDER], endings, entries).findings]
+def found(state: str, *entries: Entry) -> list[str]:
+    return [finding.what for finding in audit([ORDER], {ORDER.order_id: state}, entries).findings]
 
 
 def test_a_completed_order_is_charged_taken_and_booked() -> None:
@@ -59,7 +58,7 @@ def test_an_effect_that_came_twice_is_found_even_where_it_was_taken_back() -> No
 
 
 def test_an_order_that_has_not_ended_is_found() -> None:
-    assert found(None, RESERVED) == ["has not ended: None"]
+    assert found("iopt.saga.step_sent", RESERVED) == ["has not ended, stands at iopt.saga.step_sent"]
 
 
 def test_an_entry_for_no_order_is_found() -> None:
