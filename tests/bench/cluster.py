@@ -18,7 +18,7 @@ QUIET: dict[str, str | int | float | bool] = {"log_level": 2}
 class Cluster:
     def __init__(self, bootstrap: str, broker_pid: int) -> None:
         self.bootstrap, self.broker_pid = bootstrap, broker_pid
-        self._admin = AdminClient({"bootstrap.servers": bootstrap} | QUIET)
+        self._admin = AdminClient({"bootstrap.servers": bootstrap, **QUIET})
 
     def create(self, *names: str) -> None:
         topics = [NewTopic(name, PARTITIONS, 1, config={"retention.ms": "-1"}) for name in names]

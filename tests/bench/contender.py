@@ -23,7 +23,7 @@ STREAMS = Path(__file__).with_name("streams")
 
 
 class NoJdk(Exception):
-    """Kafka Streams cannot be built: no JDK 17 or no Maven."""
+    """Kafka Streams cannot be built: no JDK of version 17 or later, or no Maven."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,9 +83,12 @@ def build(work: Path) -> str:
         raise NoJdk("Kafka Streams needs Maven, and there is no mvn on the PATH")
     libs, classes = work / "libs", work / "classes"
     dependencies = (maven, "-q", "-B", "-f", STREAMS / "pom.xml", "dependency:copy-dependencies")
-    subprocess.run([*dependencies, f"-DoutputDirectory={libs}"], check=True)
     sources = sorted(STREAMS.rglob("*.java"))
-    subprocess.run([javac, "--release", "17", "-cp", f"{libs}/*", "-d", classes, *sources], check=True)
+    try:
+        subprocess.run([*dependencies, f"-DoutputDirectory={libs}"], check=True)
+        subprocess.run([javac, "--release", "17", "-cp", f"{libs}/*", "-d", classes, *sources], check=True)
+    except subprocess.CalledProcessError as error:
+        raise NoJdk(f"Kafka Streams could not be built, and needs a JDK of version 17 or later: {error}") from error
     return java
 
 

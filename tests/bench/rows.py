@@ -6,10 +6,12 @@ from collections.abc import Callable, Sequence
 from operator import attrgetter
 from typing import Any
 
-from msgspec import Raw, Struct
+from msgspec import DecodeError, Raw, Struct
+from msgspec.json import Decoder
 
+from app.domain.errors import Undecodable
 from app.engine.processor import Change, Out, Record, Table, processor
-from app.wire.codec import reader, to_json
+from app.wire.codec import to_json
 from app.wire.topics import Envelope, Headers, Topic
 from tests.bench.oracle import EVENTS, RATE, SLOW_MS, SLOW_RATE, STEPS, TRANSITIONS, TRIALS, WAIT_MS, WINDOW
 
@@ -18,10 +20,13 @@ class Json:
     """Plain JSON, no headers."""
 
     def __init__(self, of: type[Any]) -> None:
-        self._read: Callable[[bytes], Any] = reader(of)
+        self._read = Decoder(of).decode
 
     def decode(self, value: bytes | None, _headers: Headers) -> Any:
-        return self._read(value or b"")
+        try:
+            return self._read(value or b"")
+        except DecodeError as error:
+            raise Undecodable(str(error)) from error
 
     def encode(self, value: Any, _envelope: Envelope) -> tuple[bytes, list[tuple[str, bytes]]]:
         return to_json(value), []
@@ -117,7 +122,7 @@ class Order(Struct, frozen=True, gc=False):
     order_id: str
 
 
-read_order: Callable[[bytes], Order] = reader(Order)
+read_order = Decoder(Order).decode
 breakers = Table("breakers", 1, Breaker)
 sagas = Table("sagas", 2, Saga)
 
@@ -131,33 +136,33 @@ def breaker_row(inbox: str, app: str, begun: Callable[[], None]) -> list[Topic]:
         if breaker is None:
             begun()
             breaker = Breaker("CLOSED", "", call.ts, 0, 0, 0)
-        breaker, moves = judged(breaker, call)
+        if call.outcome == "rejected" or (breaker.state == "OPEN" and call.ts < breaker.since + WAIT_MS):
+            return passed_over(breaker, call), ()
+        breaker, moves = tried_again(breaker, call) if breaker.state == "OPEN" else slid(breaker, call)
         return breaker, [Out(transitions, record.key, move) for move in moves] if moves else ()
 
     return [transitions]
 
 
-def judged(before: Breaker, call: Call) -> tuple[Breaker, Sequence[Transition]]:
-    b = before
-    if call.outcome == "rejected":
-        return Breaker(b.state, b.window, b.since, b.calls + 1, b.rejected + 1, b.transitions, b.failures, b.slow), ()
-    if b.state != "OPEN":
-        return slid(b, call)
-    if call.ts < b.since + WAIT_MS:
-        return Breaker("OPEN", "", b.since, b.calls + 1, b.rejected, b.transitions), ()
-    trial, _ = slid(Breaker("HALF_OPEN", "", call.ts, b.calls, b.rejected, b.transitions + 1), call)
-    return trial, (moved(b, call, "HALF_OPEN", 0, 0),)
+def passed_over(before: Breaker, call: Call) -> Breaker:
+    b, rejected = before, before.rejected + (call.outcome == "rejected")
+    return Breaker(b.state, b.window, b.since, b.calls + 1, rejected, b.transitions, b.failures, b.slow)
+
+
+def tried_again(before: Breaker, call: Call) -> tuple[Breaker, Sequence[Transition]]:
+    half_open = Breaker("HALF_OPEN", "", call.ts, before.calls, before.rejected, before.transitions + 1)
+    return slid(half_open, call)[0], (moved(before, call, "HALF_OPEN", 0, 0),)
 
 
 def slid(before: Breaker, call: Call) -> tuple[Breaker, Sequence[Transition]]:
     """The window one call further, and what a full one says."""
-    b, mark = before, (call.outcome != "success") + 2 * (call.duration_ms > SLOW_MS)
+    b, size, n = before, TRIALS if before.state == "HALF_OPEN" else WINDOW, len(before.window)
+    mark = (call.outcome != "success") + 2 * (call.duration_ms > SLOW_MS)
     window, failures, slow = b.window + "0123"[mark], b.failures + (mark & 1), b.slow + (mark >> 1)
-    size = TRIALS if b.state == "HALF_OPEN" else WINDOW
-    if len(window) > size:
+    if n == size:
         gone = int(window[0])
         window, failures, slow = window[1:], failures - (gone & 1), slow - (gone >> 1)
-    if len(window) == size:
+    if n >= size - 1:
         to = "OPEN" if 100 * failures >= RATE * size or 100 * slow >= SLOW_RATE * size else "CLOSED"
         if to != b.state:
             move = moved(b, call, to, failures, slow)
