@@ -87,7 +87,7 @@ class Owned:
         self.chunks, self.newest_ms = {}, {}
 
     async def catch_up(self, client: AIOKafkaClient, choose: Callable[[Mapping[str, int]], dict[str, int]]) -> None:
-        """Read the changelog's tail; the cache stays only if there was none and the positions are the task's own (T3)."""
+        """Read the changelog's tail; the cache stays only if there was none, and the positions are its own (T3)."""
         labels = (self.sub.row, str(self.number))
 
         def progress(rows: int, left: int) -> None:

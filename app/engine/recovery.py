@@ -73,11 +73,11 @@ async def restore(
 async def _read_tail(
     client: AIOKafkaClient, at: TopicPartition, store: RocksStore, progress: Callable[[int, int], None]
 ) -> int:
-    done, until, moved, cold = 0, -1, monotonic(), store.meta.changelog_offset == 0
+    done, until, moved = 0, -1, monotonic()
     async for stretch in stretches(client, at, store.meta.changelog_offset):
         until = stretch.high_watermark if until < 0 else until
         if stretch.next_offset > store.meta.changelog_offset:
-            await _apply(store, stretch, counting=not cold)
+            await _apply(store, stretch)
             done, moved = done + len(stretch.rows), monotonic()
         progress(done, max(0, until - stretch.next_offset))
         if stretch.next_offset >= until:
@@ -85,14 +85,12 @@ async def _read_tail(
         if monotonic() - moved > HELD_S:
             held = f"{at.topic}/{at.partition}: held by an open transaction"
             raise Refused(f"{held} at {stretch.stable_offset}, its end is {until}")
-    if cold and done:
-        await asyncio.to_thread(store.recount)
     return done
 
 
-async def _apply(store: RocksStore, stretch: Stretch, *, counting: bool) -> None:
+async def _apply(store: RocksStore, stretch: Stretch) -> None:
     for rows, offset in _steps(stretch.rows, store.meta.changelog_offset, stretch.next_offset):
-        store.restore(rows, offset, counting=counting)
+        store.restore(rows, offset)
         fault_point("during_restore")
         await asyncio.sleep(0)
 

@@ -69,10 +69,10 @@ class RocksStore:
         """Wiped when it is of another cluster or changelog, or was last written before `oldest_ms`."""
         self.path, self._identity, self._clock_ms = path, identity, clock_ms
         self._open()
-        standing = self._standing()
-        if standing is not None and not self._usable(standing, oldest_ms):
+        raw = self._db.get(META)
+        standing = None if raw is None else self._usable(raw, oldest_ms)
+        if raw is not None and standing is None:
             self.wipe()
-            standing = None
         self.meta = self._meta(standing)
 
     def _open(self) -> None:
@@ -83,15 +83,13 @@ class RocksStore:
         self._db.set_write_options(self._no_wal)
         self._unflushed, self._flushed_at = 0, monotonic()
 
-    def _standing(self) -> Standing | None:
-        raw = self._db.get(META)
-        return None if raw is None else _decode_standing(raw)
-
-    def _usable(self, found: Standing, oldest_ms: int) -> bool:
-        return (found.format, found.cluster, found.changelog) == (
-            FORMAT,
-            *self._identity,
-        ) and found.written_at >= oldest_ms
+    def _usable(self, raw: bytes, oldest_ms: int) -> Standing | None:
+        try:
+            found = _decode_standing(raw)
+        except msgspec.DecodeError:
+            return None
+        known = (found.format, found.cluster, found.changelog) == (FORMAT, *self._identity)
+        return found if known and found.written_at >= oldest_ms else None
 
     def _meta(self, found: Standing | None) -> Meta:
         if found is None:
@@ -142,12 +140,8 @@ class RocksStore:
         self._db.write(batch, self._no_wal)
         self.meta = meta
 
-    def restore(self, rows: Sequence[tuple[bytes, bytes | None]], offset: int, *, counting: bool) -> None:
-        """Changelog rows up to `offset`; the index is rebuilt from the values' headers.
-
-        With `counting` the counts by mark move along, which reads what each row replaces.
-        """
-        marks = self._moved(rows) if counting else self.meta.marks
+    def restore(self, rows: Sequence[tuple[bytes, bytes | None]], offset: int) -> None:
+        """Changelog rows up to `offset`; index and counts by mark are made from the values' headers."""
         batch, positions, now_ms = rocksdict.WriteBatch(raw_mode=True), dict(self.meta.positions), self.meta.now_ms
         for key, value in rows:
             if key == POSITIONS_KEY:
@@ -160,9 +154,10 @@ class RocksStore:
                 batch.put(STATE + key, value)
                 if due_ms := due_of(value):
                     batch.put(_timer.pack(TIMER, due_ms) + key, b"")
-        self._finish(batch, Meta(offset, positions, now_ms, marks=marks))
+        self._finish(batch, Meta(offset, positions, now_ms, marks=self._counted(rows)))
 
-    def _moved(self, rows: Sequence[tuple[bytes, bytes | None]]) -> dict[str, int]:
+    def _counted(self, rows: Sequence[tuple[bytes, bytes | None]]) -> dict[str, int]:
+        """Of a row both the value and the one that it replaces are read: rows may be applied a second time."""
         marks, newest = dict(self.meta.marks), dict[bytes, bytes | None]()
         for key, value in rows:
             if key == POSITIONS_KEY:
@@ -174,18 +169,6 @@ class RocksStore:
                     marks[name] = marks.get(name, 0) + by
             newest[key] = value
         return marks
-
-    def recount(self) -> None:
-        """Counts of states by mark, read from the headers of all of them."""
-        marks: dict[str, int] = {}
-        for key, value in self._walk(STATE, b"T"):
-            name = f"{key[1]}:{mark_of(value)}"
-            marks[name] = marks.get(name, 0) + 1
-        meta = self.meta
-        self._finish(
-            rocksdict.WriteBatch(raw_mode=True),
-            Meta(meta.changelog_offset, meta.positions, meta.now_ms, meta.cursor, marks),
-        )
 
     def flush(self) -> None:
         self._unflushed, self._flushed_at = 0, monotonic()

@@ -24,7 +24,7 @@ class Held(NamedTuple):
 
 
 class Reading(NamedTuple):
-    """How far a source partition is processed: the newest record's timestamp, and whether nothing else was delivered."""
+    """How far a source partition is processed: the newest record's time, and whether no other was delivered."""
 
     newest_ms: int = NEVER
     done: bool = True

@@ -1,6 +1,7 @@
 """The smallest row with everything the engine promises about: a state, outs, a timer, and records that fail.
 
-    <prefix>additions --add--> <prefix>sums (running totals), <prefix>alarms (when a deadline passes)
+<prefix>additions --add--> <prefix>sums (running totals), <prefix>alarms (when a deadline passes)
+<prefix>notes --note--> <prefix>additions, a row of its own without a table; reads the view <prefix>limits
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from app.domain.errors import Invalid
-from app.engine.processor import Change, Due, Out, Processor, Record, Table
+from app.engine.processor import Change, Due, Out, Processor, Reading, Record, Table, View
 from app.wire.codec import reader, to_json
 from app.wire.topics import Cleanup, Envelope, Headers, Topic
 
@@ -38,6 +39,10 @@ class Sum(msgspec.Struct, frozen=True):
     total: int
 
 
+class Limit(msgspec.Struct, frozen=True):
+    amount: int
+
+
 class Json:
     def __init__(self, of: type[Any]) -> None:
         self._read = reader(of)
@@ -57,9 +62,15 @@ class Toy(NamedTuple):
     processor: Processor
 
 
-def toy(prefix: str) -> Toy:
+class Notes(NamedTuple):
+    notes: Topic
+    limits: View[Limit]
+    processor: Processor
+
+
+def toy(prefix: str, stored_format: int = 1) -> Toy:
     """A row of its own for each prefix: tests share one broker."""
-    accounts = Table("accounts", 1, Account, due=lambda account: account.alarm_at or None)
+    accounts = Table("accounts", 1, Account, stored_format, due=lambda account: account.alarm_at or None)
     additions = Topic(f"{prefix}additions", Json(Addition), key_of=lambda addition: addition.account)
     sums = Topic(f"{prefix}sums", Json(Sum), cleanup=Cleanup.THEIRS)
     alarms = Topic(f"{prefix}alarms", Json(Sum), cleanup=Cleanup.THEIRS)
@@ -73,6 +84,21 @@ def toy(prefix: str) -> Toy:
 
     processor = Processor(add, (additions,), accounts, (), f"{prefix}toy".replace(".", "-"), timers=True)
     return Toy(additions, sums, alarms, accounts, processor)
+
+
+def noting(prefix: str, additions: Topic) -> Notes:
+    """A note becomes an addition, if the account has a limit and keeps to it."""
+    notes = Topic(f"{prefix}notes", Json(Addition))
+    limits: View[Limit] = View("limits", Topic(f"{prefix}limits", Json(Limit), cleanup=Cleanup.COMPACT))
+
+    def note(value: Addition, record: Record, limits: Reading[Limit]) -> Iterable[Out]:
+        if value.amount > limits[record.key].amount:
+            raise Invalid("beyond the limit")
+        return [Out(additions, value.account, value)]
+
+    return Notes(
+        notes, limits, Processor(note, (notes,), None, (limits,), f"{prefix}notes".replace(".", "-"), timers=False)
+    )
 
 
 def _added(account: Account, addition: Addition, record: Record, sums: Topic) -> Change[Account]:

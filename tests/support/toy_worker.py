@@ -1,38 +1,60 @@
-"""A worker process of the toy row: `python -m tests.support.toy_worker BOOTSTRAP PREFIX DATA`."""
+"""A worker process of the toy row: `python -m tests.support.toy_worker BOOTSTRAP PREFIX DATA [OPTIONS]`.
+
+OPTIONS is JSON: fields of the Plan, and `sabotage`, the name of something to break.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import json
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
-from app.engine.service import Plan, Worker
+from app.engine.service import REFUSED, Plan, Worker
+from app.engine.startup import NotReady
 from app.telemetry import logs
-from tests.support.toy import toy
+from tests.support.sabotage import sabotage
+from tests.support.toy import noting, toy
 
 
 @asynccontextmanager
-async def nothing(_worker: Worker) -> AsyncIterator[None]:
+async def alone(_worker: Worker) -> AsyncIterator[None]:
     yield
 
 
-async def main(bootstrap: str, prefix: str, data: str) -> None:
-    row = toy(prefix)
-    worker = Worker(
-        Plan(
-            bootstrap=bootstrap,
-            group=f"{prefix}group",
-            processors=[row.processor],
-            data=Path(data),
-            needs=[row.sums, row.alarms],
-            session_s=4.0,
-            timer_wait_s=3.0,
-        )
-    )
-    await worker.check()
-    await worker.run(nothing)
+async def at_once(_worker: Worker) -> None: ...
+
+
+def plan_of(bootstrap: str, prefix: str, data: str, **options: Any) -> Plan:
+    row = toy(prefix, options.pop("stored_format", 1))
+    processors = [row.processor]
+    if options.pop("notes", False):
+        processors.append(noting(prefix, row.additions).processor)
+    known: dict[str, Any] = {
+        "needs": [row.sums, row.alarms],
+        "session_s": 4.0,
+        "transaction_ms": 4_000,
+        "timer_wait_s": 3.0,
+        "group": f"{prefix}group",
+    }
+    return Plan(bootstrap=bootstrap, processors=processors, data=Path(data), **known | options)
+
+
+async def main(bootstrap: str, prefix: str, data: str, options: str = "{}") -> None:
+    chosen = json.loads(options)
+    broken = chosen.pop("sabotage", "")
+    worker = Worker(plan_of(bootstrap, prefix, data, **chosen))
+    try:
+        await worker.check()
+    except NotReady as refusal:
+        logs.log.error("worker_refused", error=str(refusal))
+        sys.exit(REFUSED)
+    if broken:
+        sabotage(broken)
+    await worker.run(alone, at_once)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,34 @@
+"""What a test breaks inside a worker process before it joins the group."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from aiokafka.consumer.group_coordinator import GroupCoordinator
+from faust.assignor.partition_assignor import PartitionAssignor
+from faust.transport.drivers.aiokafka import ConsumerRebalanceListener
+
+
+class Sabotage(RuntimeError):
+    pass
+
+
+async def _broken(*_: Any, **__: Any) -> Any:
+    raise Sabotage
+
+
+def _broken_now(*_: Any, **__: Any) -> Any:
+    raise Sabotage
+
+
+PLACES = {
+    "assignor": (PartitionAssignor, "assign", _broken_now),
+    "listener": (ConsumerRebalanceListener, "on_partitions_assigned", _broken),
+    "coordinator": (GroupCoordinator, "ensure_coordinator_known", _broken),
+}
+
+
+def sabotage(place: str) -> None:
+    """An error where Faust alone would go on, or hang, without a line in the log (T7)."""
+    owner, name, broken = PLACES[place]
+    setattr(owner, name, broken)
