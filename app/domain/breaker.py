@@ -32,6 +32,7 @@ __all__ = [
 Percent = Annotated[float, msgspec.Meta(gt=0, le=100)]
 Positive = Annotated[int, msgspec.Meta(ge=1)]
 
+
 def _setting(field: str) -> str:
     """`wait_duration_in_open_state_ms` is `waitDurationInOpenState`."""
     first, *rest = field.removesuffix("_ms").split("_")

@@ -14,7 +14,8 @@ from structlog.typing import EventDict, FilteringBoundLogger, Processor, Wrapped
 
 Style = Literal["auto", "json", "console"]
 
-QUIET = ("aiokafka", "app.engine.transport", "faust", "mode", "aiohttp.access", "asyncio")  # INFO of theirs is about themselves
+# INFO of theirs is about themselves
+QUIET = ("aiokafka", "app.engine.transport", "faust", "mode", "aiohttp.access", "asyncio")
 
 log: FilteringBoundLogger = structlog.get_logger()
 

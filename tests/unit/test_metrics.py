@@ -71,7 +71,7 @@ def test_buckets_are_cumulative_and_hold_their_upper_bound(declare):
 def test_a_label_that_is_not_declared_raises(declare, kind):
     metric = declare(kind, "some", "Some", ("topic",))
     count = metric.add if kind is Counter else lambda labels: metric.set(labels, 1)
-    with pytest.raises(ValueError, match="test_some.*expected a value for each of"):
+    with pytest.raises(ValueError, match=r"test_some.*expected a value for each of"):
         count(("orders", "0"))
 
 
