@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -29,25 +30,31 @@ REASON = "iopt-dlq-reason"
 
 
 def run(orders: int, kills: int, seed: int, *, keep: bool, json: bool) -> int:
-    """0 if every order ended as it should. What was written stays where it did not, or with `keep`."""
-    directory = _directory()
+    """0 if every order ended as it should. What was written stays where they did not, or with `keep`."""
     console = Console(stderr=True)
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))  # as Ctrl-C
+    directory = _directory()
     try:
         with local_kafka(directory / "kafka") as kafka:
-            outcome = asyncio.run(_play(Plan(orders, kills, seed, directory), kafka, console))
+            told = asyncio.run(_play(Plan(orders, kills, seed, directory), kafka, console)).told()
+        keep = keep or not told["holds"]
     except (NoKafka, NotFresh) as error:
         console.print(str(error), highlight=False)
         return 1
-    told = outcome.told()
+    finally:
+        _leave(directory, keep, console)
     if json:
         sys.stdout.buffer.write(orjson.dumps(told, option=orjson.OPT_INDENT_2) + b"\n")
     else:
         show(told, Console())
-    if keep or not told["holds"]:
-        console.print(f"Kept: {directory}", highlight=False)
+    return 0 if told["holds"] else 1
+
+
+def _leave(directory: Path, keep: bool, console: Console) -> None:
+    if keep:
+        console.print(f"Kept: {directory}", highlight=False, soft_wrap=True)
     else:
         shutil.rmtree(directory)
-    return 0 if told["holds"] else 1
 
 
 async def _play(plan: Plan, kafka: str, console: Console) -> Outcome:

@@ -15,6 +15,7 @@ from deploy.demo.participants import NAMES
 PARTITIONS = 4
 THEIRS = (orders.TOPIC, *(f"{name}.commands" for name in NAMES))
 PER_SECOND = 60
+SHOWN = 3
 
 
 class NotFresh(Exception):
@@ -40,7 +41,8 @@ async def open_shop(kafka: str) -> None:
     """Create the topics of the shop and its services. Raises NotFresh."""
     taken = [name for name in await topics(kafka) if name in THEIRS or name.startswith("iopt.")]
     if taken:
-        raise NotFresh(f"{kafka} has these topics already: {', '.join(taken)}; the demo wants a cluster without them")
+        told = ", ".join(taken[:SHOWN]) + (f" and {len(taken) - SHOWN} more" if len(taken) > SHOWN else "")
+        raise NotFresh(f"{kafka} has {told} already: the demo wants a cluster without its own topics and iopt.*")
     async with _admin(kafka) as admin:
         await admin.create_topics([NewTopic(name, PARTITIONS, 1) for name in THEIRS])
 
