@@ -20,18 +20,18 @@ def run_sagas(
     if isinstance(value, Due):
         saga, effects = domain.tick(saga, record.now_ms, terms)
     else:
-        saga, effects = domain.decide(saga, value, record.now_ms, terms)
-    return saga, carried(effects)
+        saga, effects = domain.decide(saga, value, record.now_ms, terms, record.trace)
+    return saga, carried(effects, saga.trace if saga else None)
 
 
-def carried(effects: Iterable[Effect]) -> Iterator[Out]:
+def carried(effects: Iterable[Effect], trace: bytes | None) -> Iterator[Out]:
     for effect in effects:
         match effect:
             case Sent(topic, name, command):
-                yield Out(commands(topic), command.saga_id, Typed(name, command), command.command_id)
+                yield Out(commands(topic), command.saga_id, Typed(name, command), command.command_id, trace)
             case Told(name, fact):
-                yield Out(SAGA_EVENTS, fact.saga_id, Typed(name, fact), f"{fact.saga_id}#{fact.seq}")
+                yield Out(SAGA_EVENTS, fact.saga_id, Typed(name, fact), f"{fact.saga_id}#{fact.seq}", trace)
             case Emitted(topic, key, name, data, id):
-                yield Out(emitted(topic), key, Typed(name, data), id)
+                yield Out(emitted(topic), key, Typed(name, data), id, trace)
             case _:
-                yield Out(CALL_OUTCOMES, effect.service, effect)
+                yield Out(CALL_OUTCOMES, effect.service, effect, trace=trace)

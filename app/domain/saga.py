@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from msgspec.structs import replace
+
 from .compensation import settle_undo
 from .definition import Definition, definition_id
 from .errors import Invalid, PassedOver, Rejected, StaleStart, TooLarge
@@ -21,7 +23,9 @@ from .turn import Answer, Effect, Terms, Turn
 Decision = tuple[Saga | None, Sequence[Effect]]
 
 
-def decide(saga: Saga | None, message: Start | Reply | Act | Signal, now_ms: int, terms: Terms) -> Decision:
+def decide(
+    saga: Saga | None, message: Start | Reply | Act | Signal, now_ms: int, terms: Terms, trace: bytes | None = None
+) -> Decision:
     """Raises PassedOver for what says nothing new, Rejected for what can never be followed."""
     match message:
         case Reply():
@@ -31,7 +35,7 @@ def decide(saga: Saga | None, message: Start | Reply | Act | Signal, now_ms: int
             follow(turn, message)
             return turn.close()
         case Start():
-            return _start(saga, message, now_ms, terms)
+            return _start(saga, message, now_ms, terms, trace)
         case Act():
             raise Rejected(f"{message.act}: acts are not supported yet")
         case Signal():
@@ -61,7 +65,7 @@ def _silence(turn: Turn, opened: Open) -> None:
     (settle_undo if opened.action == "undo" else settle)(turn, opened.index, answer)
 
 
-def _start(saga: Saga | None, start: Start, now_ms: int, terms: Terms) -> Decision:
+def _start(saga: Saga | None, start: Start, now_ms: int, terms: Terms, trace: bytes | None) -> Decision:
     if start.saga_id != saga_id(start.saga, start.key):
         raise Invalid(f"$.saga_id: {start.saga_id!r}, expected {saga_id(start.saga, start.key)!r}")
     if saga is not None and start.run <= saga.run:
@@ -73,7 +77,7 @@ def _start(saga: Saga | None, start: Start, now_ms: int, terms: Terms) -> Decisi
     definition = terms.definitions[definition_id(start.saga, start.saga_version)]
     if start.origin is not None and start.origin.at <= now_ms - definition.retention_ms:
         raise StaleStart(f"$.origin.at: {start.origin.at}, ended sagas are remembered for {definition.retention_ms} ms")
-    turn = Turn(_begun(saga, start, now_ms, definition), now_ms, terms)
+    turn = Turn(replace(_begun(saga, start, now_ms, definition), trace=trace), now_ms, terms)
     turn.tell("started")
     proceed(turn)
     return turn.close()

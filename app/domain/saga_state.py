@@ -104,6 +104,7 @@ class Saga(Struct, frozen=True, array_like=True, kw_only=True):
     ended_at: int | None = None
     history: tuple[Entry, ...] = ()
     stuck: str | None = None
+    trace: bytes | None = None  # the context of what started it
 
 
 def due(saga: Saga) -> int | None:

@@ -77,8 +77,8 @@ class Runtime(NamedTuple):
         """Raises UnknownTopic, TooLarge."""
         topic = out.to
         value, headers = topic.codec.encode(out.value, Envelope(out.id or cause, out.key, now_ms, self.source))
-        if trace is not None:
-            headers.append(("traceparent", trace))
+        if context := trace or out.trace:
+            headers.append(("traceparent", context))
         key = out.key.encode()
         if len(value) + len(key) > self.out_bytes:
             raise TooLarge(f"{topic.name}: {len(value)} bytes, and {self.out_bytes} fit")
@@ -104,8 +104,9 @@ class Lane:
         def step(raw: RawRecord, now_ms: int) -> None:
             value = decode(raw.value, raw.headers)
             key = raw.key.decode(errors="replace") if raw.key else ""
-            record = Record(key, min(raw.timestamp, now_ms + AHEAD_MS), now_ms, name, number, raw.offset)
-            self._emit(run(value, record, *readings), raw, now_ms)
+            at_ms, trace = min(raw.timestamp, now_ms + AHEAD_MS), trace_of(raw.headers) if raw.headers else None
+            record = Record(key, at_ms, now_ms, name, number, raw.offset, trace)
+            self._emit(run(value, record, *readings), record)
 
         return step
 
@@ -125,23 +126,23 @@ class Lane:
             if before is None and key_of is not None:
                 self._check_home(raw, raw_key, key, now_ms)
             at_ms = min(raw.timestamp, now_ms + AHEAD_MS)
-            record = Record(key, at_ms, now_ms, name, number, raw.offset)
+            trace = trace_of(raw.headers) if raw.headers else None
+            record = Record(key, at_ms, now_ms, name, number, raw.offset, trace)
             given = cache.copy(before) if careful else before
             state, outs = run(given, value, record, *readings)
             if careful and state is not given:
                 cache.copy(state)
             if outs:
-                self._emit(outs, raw, now_ms)
+                self._emit(outs, record)
             if state is not given:
                 cache.put(raw_key, before, state)
 
         return step
 
-    def _emit(self, outs: Iterable[Out], raw: RawRecord, now_ms: int) -> None:
-        trace = trace_of(raw.headers) if raw.headers else None
-        cause = f"{self.reader.topic.name}/{self.partition}/{raw.offset}"
-        runtime = self.runtime
-        for encoded in runtime.encode_all(outs, cause, now_ms, trace):
+    def _emit(self, outs: Iterable[Out], record: Record) -> None:
+        cause = f"{record.topic}/{record.partition}/{record.offset}"
+        runtime, now_ms = self.runtime, record.now_ms
+        for encoded in runtime.encode_all(outs, cause, now_ms, record.trace):
             runtime.append(encoded, now_ms)
 
     def _check_home(self, raw: RawRecord, raw_key: bytes, key: str, now_ms: int) -> None:

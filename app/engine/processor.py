@@ -59,6 +59,7 @@ class Record(msgspec.Struct, frozen=True, gc=False):
     topic: str = ""
     partition: int = 0
     offset: int = -1
+    trace: bytes | None = None  # its context, as a W3C traceparent
 
 
 class Due(NamedTuple):
@@ -68,12 +69,16 @@ class Due(NamedTuple):
 
 
 class Out(NamedTuple):
-    """One record to send. Without an id it gets one derived from the record that caused it."""
+    """One record to send. Without an id it gets one derived from the record that caused it.
+
+    `trace` is the context that it gets where that record had none.
+    """
 
     to: Topic
     key: str
     value: Any
     id: str = ""
+    trace: bytes | None = None
 
 
 class Reading(Protocol[V_co]):

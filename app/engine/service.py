@@ -92,7 +92,13 @@ class Worker:
         return plan.port if plan.port is None or plan.port_is_fixed else plan.port + self.slot.number
 
     def fail(self, error: BaseException) -> None:
-        """Nothing more is written, from whatever thread: what a crash leaves behind is what it is made for."""
+        """Nothing more is written, from whatever thread: what a crash leaves behind is what it is made for.
+
+        Once the worker stops, a task that was still getting ready may fail: that changes nothing.
+        """
+        if self.stopping.is_set():
+            log.warning("failed_while_stopping", error=f"{type(error).__name__}: {error}")
+            return
         code = TWIN if isinstance(error, FencedInstanceIdError) else REFUSED if isinstance(error, Refused) else FAILED
         log.error(
             "worker_failed", error=f"{type(error).__name__}: {error}", exit_code=code, exc_info=code == FAILED and error

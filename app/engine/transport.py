@@ -175,6 +175,10 @@ class Transport(driver.Transport):
 
 
 class ChunkTopic(faust.Topic):
+    def get_topic_name(self) -> str:
+        """Of several topics all names: `faust agents` shows them."""
+        return ", ".join(self.topics)
+
     def _compile_decode(self) -> None:
         create_event = self.app.create_event
 

@@ -1,0 +1,135 @@
+"""`iopt worker` with the order saga on a real Kafka: what it says is what the driver says (D1)."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from deploy.kafka import local_kafka
+from tests.support.kafka import Kafka
+from tests.support.product import IOPT, SERVICES, Product, ended, event, in_driver, trace_of_order
+
+ORDERS = ["o-1-declined", "o-2-flaky", "o-3-unsure", "o-4-unshippable", "o-5"]
+
+
+@pytest.fixture(scope="module")
+def product(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Product]:
+    directory = tmp_path_factory.mktemp("product")
+    with local_kafka(directory / "kafka") as bootstrap:
+        made = Product(Kafka(bootstrap), directory)
+        made.kafka.create("orders", *(f"{service}.commands" for service in SERVICES))
+        try:
+            yield made
+        finally:
+            for worker in made.workers:
+                worker.kill()
+
+
+@pytest.fixture(scope="module")
+def played(product: Product) -> Product:
+    """All orders placed and ended; the worker was killed with -9 once on the way."""
+    worker = product.ready()
+    product.kafka.write("orders", *(event(order) for order in ORDERS))
+    product.serve(lambda facts: len(facts) >= 10)
+    worker.kill()
+    product.ready()
+    product.serve(ended(*ORDERS))
+    return product
+
+
+@pytest.mark.parametrize("careful", [False, True], ids=["batch", "careful"])
+def test_d1_what_kafka_shows_is_what_the_driver_shows(played, careful):
+    told = played.told()
+    expected = in_driver(played.settings, ORDERS, careful=careful)
+    assert told.keys() == expected.keys()
+    different = {at: (told[at], expected[at]) for at in told if _story(told[at]) != _story(expected[at])}
+    assert not different
+
+
+def _story(said: list[Any]) -> list[Any]:
+    """A service's outcomes come from several sagas at once: each saga's in order, whatever is between them."""
+    return sorted(said, key=str) if said and "outcome" in said[0] and "service" in said[0] else said
+
+
+def test_the_trace_of_an_event_is_carried_to_every_command(played):
+    for service in SERVICES:
+        for command in played.kafka.read_all(f"{service}.commands"):
+            order = json.loads(command.value)["saga_id"].removeprefix("order/")
+            trace = dict(command.headers)["traceparent"]
+            assert trace.split(b"-")[1] == trace_of_order(order).split(b"-")[1]
+
+
+def get(product: Product, path: str) -> tuple[int, Any]:
+    try:
+        with urllib.request.urlopen(product.url + path) as answer:
+            text, code = answer.read(), answer.status
+    except urllib.error.HTTPError as error:
+        text, code = error.read(), error.code
+    return code, json.loads(text) if text.startswith(b"{") else text.decode()
+
+
+def test_http_shows_sagas_breakers_and_health(played):
+    code, saga = get(played, "/sagas/order/o-4-unshippable")
+    assert (code, saga["state"]) == (200, "COMPENSATED")
+    code, listed = get(played, "/sagas?limit=100")
+    assert {item["key"] for item in listed["items"]} >= set(ORDERS)
+    assert get(played, "/sagas/order/nobody")[0] == 404
+    code, health = get(played, "/actuator/health/liveness")
+    assert (code, health["status"]) == (200, "UP")
+    code, breakers = get(played, "/actuator/circuitbreakers")
+    assert breakers["circuitBreakers"]["payment-service"]["failureRateThreshold"] == "50.0%"
+
+
+def test_metrics_count_every_fate(played):
+    _, text = get(played, "/actuator/prometheus")
+    assert 'iopt_sagas{state="COMPENSATED"} 2.0' in text
+    assert 'iopt_records_total{fate="processed",reason="",topic="iopt.saga-replies"}' in text
+
+
+def test_a_definition_changed_under_its_version_is_refused(played, tmp_path: Path):
+    changed = tmp_path / "order.yaml"
+    changed.write_text((played.directory / "order.yaml").read_text().replace("deadline: 15m", "deadline: 16m"))
+    settings = tmp_path / "application.yml"
+    settings.write_text(played.settings.read_text().replace(str(played.directory / "order.yaml"), str(changed)))
+    environment = played.environment() | {"IOPT_PORT": "0", "IOPT_DATA_DIR": str(tmp_path / "data")}
+    refused = worker(settings, environment)
+    assert refused.returncode == 1
+    assert "order/1 is published with other content" in refused.stderr
+
+
+def test_a_missing_command_topic_is_named_before_anything_is_consumed(played, tmp_path: Path):
+    missing = tmp_path / "order.yaml"
+    missing.write_text((played.directory / "order.yaml").read_text().replace("courier-service", "drone-service"))
+    settings = tmp_path / "application.yml"
+    settings.write_text(played.settings.read_text().replace(str(played.directory / "order.yaml"), str(missing)))
+    refused = worker(settings, played.environment() | {"IOPT_PORT": "0", "IOPT_DATA_DIR": str(tmp_path / "data")})
+    assert refused.returncode == 1
+    assert "drone-service.commands" in refused.stderr
+
+
+def test_a_taken_port_is_named(played, tmp_path: Path):
+    refused = worker(played.settings, played.environment() | {"IOPT_DATA_DIR": str(tmp_path / "data")})
+    assert refused.returncode == 1
+    assert f"port {played.port}" in refused.stderr
+
+
+def worker(settings: Path, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    command = [IOPT, "--config", str(settings), "worker"]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+
+
+def test_d2_faust_lists_our_agents(played):
+    command = [sys.executable, "-m", "faust", "-A", "app.worker", "agents"]
+    listed = subprocess.run(
+        command, env=played.environment(), cwd=played.directory, capture_output=True, text=True, timeout=60, check=False
+    )
+    for agent in ("agents.saga.run_sagas", "agents.route.start_sagas", "agents.breaker.judge_calls"):
+        assert agent in listed.stdout
