@@ -15,8 +15,8 @@ from app.config.keys import Effect, Key
 from app.config.units import Unsupported, uniform
 
 SECRET = re.compile(r"password|secret|token|jaas|credential", re.IGNORECASE)
-# What Kubernetes sets in every pod for a service named `iopt`, and what switches on test faults.
-NOT_SETTINGS = re.compile(r"IOPT_(SERVICE_(HOST|PORT).*|PORT_\d+_.*|FAULT.*|TEST_.*|BENCH_.*)")
+# What Kubernetes sets in every pod for a service named `iopt`; fault points; where a checkout keeps its local Kafka.
+NOT_SETTINGS = re.compile(r"IOPT_(SERVICE_(HOST|PORT).*|PORT_\d+_.*|FAULT|VAR)")
 Resolve = Callable[[str], str]
 
 BY_NAME = {key.name: key for key in CATALOGUE}

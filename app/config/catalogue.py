@@ -102,7 +102,7 @@ IOPT = (
     Key("iopt.dlq-partitions", whole(1, 10_000), "4", "partitions of every iopt.dlq.* topic"),
     Key(
         "iopt.topic-prefix",
-        matching(r"[a-z][a-z0-9._-]*\.", "a name that ends in a dot"),
+        matching(r"iopt\.", "iopt. (another prefix is not supported yet)"),
         "iopt.",
         "begins every own topic and transactional id",
     ),

@@ -70,7 +70,7 @@ class Admin:
 
     async def create(self, topics: Mapping[Topic, int], replication: int) -> None:
         """Returns when they can be used."""
-        await cluster.create(self.bootstrap, topics, replication)
+        await cluster.create(self._client, topics, replication)
         await cluster.until_led(self._client, [topic.name for topic in topics], cluster.Cluster())
 
     async def read(
@@ -79,7 +79,7 @@ class Admin:
         partitions: Iterable[int] | None = None,
         *,
         since_ms: int | None = None,
-        since: int | None = None,
+        since: int = 0,
     ) -> AsyncIterator[RawRecord]:
         """Committed records up to the end that the topic has now; those of an open transaction are not among them.
 
