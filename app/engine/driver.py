@@ -78,7 +78,9 @@ class Driver:
 
     def _task(self, row: str, number: int) -> Task:
         task = Task(self._subs[row], number, MemoryStore(), self._runtime, cache_bytes=1 << 20)
-        task.careful_until = dict.fromkeys(task.lanes, sys.maxsize) if self._careful else {}
+        if self._careful:
+            task.careful_until = dict.fromkeys(task.lanes, sys.maxsize)
+            task.careful_timers_until = (sys.maxsize, b"")
         return task
 
     def _append(self, out: Encoded, timestamp_ms: int) -> None:
@@ -153,11 +155,10 @@ class Driver:
     def _step(self, task: Task, work: Callable[[], int]) -> None:
         try:
             work()
+            self._commit(task)
         except Rewind:
             self._outbox.clear()
             task.rewind()
-            return
-        self._commit(task)
 
     def _commit(self, task: Task) -> None:
         snapshot = task.snapshot()
