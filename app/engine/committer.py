@@ -133,6 +133,7 @@ class Committer:
         metrics.COMMITS.add(())
         metrics.COMMIT_SECONDS.observe((), perf_counter() - self._began)
         metrics.TRANSACTION_RECORDS.observe((), sum(snapshot.records for snapshot in snapshots))
+        metrics.TRANSACTION_BYTES.observe((), sum(batch.bytes for mine in batches.values() for batch in mine))
         for at, mine in batches.items():
             metrics.OUTS.add((at.topic,), sum(batch.count for batch in mine))
         for snapshot in snapshots:

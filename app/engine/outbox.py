@@ -15,7 +15,7 @@ BATCH_BYTES = 900_000  # below the max.message.bytes of every topic that is not 
 class Batch:
     """One record batch; its producer's state is set when it is built."""
 
-    __slots__ = ("_append", "_builder", "count")
+    __slots__ = ("_append", "_builder", "bytes", "count")
 
     def __init__(self) -> None:
         self._builder = DefaultRecordBatchBuilder(
@@ -27,7 +27,7 @@ class Batch:
             base_sequence=0,
             batch_size=BATCH_BYTES,
         )
-        self._append, self.count = self._builder.append, 0
+        self._append, self.count, self.bytes = self._builder.append, 0, 0
 
     def append(self, timestamp_ms: int, key: bytes | None, value: bytes | None, headers: list[Any]) -> bool:
         """False when it does not fit. The first record of a batch always does."""
@@ -38,7 +38,9 @@ class Batch:
 
     def build(self, producer_id: int, epoch: int, sequence: int) -> bytes:
         self._builder.set_producer_state(producer_id, epoch, sequence)
-        return bytes(self._builder.build())
+        built = bytes(self._builder.build())
+        self.bytes = len(built)
+        return built
 
 
 Batches = dict[TopicPartition, list[Batch]]

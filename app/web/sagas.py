@@ -15,7 +15,7 @@ from tables.saga import sagas
 
 from .ask import after, asked, cursor_after, limit, refuse_others
 from .problem import Problem, reply
-from .service import Elsewhere
+from .service import Elsewhere, Restoring
 
 NAME = re.compile(r"[a-z][a-z0-9-]{0,62}")
 MARKS: Mapping[str, int] = {state: mark for mark, state in enumerate(STATES)}
@@ -41,6 +41,8 @@ async def one(request: web.Request) -> web.Response:
     found = asked(request).read(sagas, wanted)
     if isinstance(found, Elsewhere):
         raise Problem(503, f"{wanted} is kept by {found.owner or 'another worker'}: that one must be asked")
+    if isinstance(found, Restoring):
+        raise Problem(503, f"{wanted} is being restored by this worker: ask again later")
     if found.value is None:
         raise Problem(404, f"there is no saga {wanted}")
     return reply({**_row(found.value), "steps": _steps(found.value), "as_of_at": found.as_of_at})

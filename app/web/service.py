@@ -47,6 +47,10 @@ class Elsewhere(NamedTuple):
     owner: str | None = None
 
 
+class Restoring(NamedTuple):
+    """The key belongs to a task of this worker that is not ready."""
+
+
 class Page(NamedTuple, Generic[S]):
     """In order of key. `more`: there are further ones after the last."""
 
@@ -63,7 +67,7 @@ class Service(Protocol):
     def policy(self, service: str) -> Policy:
         """Of the breaker: the service's own, or the one that holds for all."""
 
-    def read(self, table: Table[S], key: str) -> Stored[S] | Elsewhere: ...
+    def read(self, table: Table[S], key: str) -> Stored[S] | Elsewhere | Restoring: ...
 
     def scan(self, table: Table[S], prefix: str, after: str, limit: int, mark: int | None) -> Page[S]:
         """States whose key begins with `prefix` and comes after `after`; with `mark` only those that bear it."""

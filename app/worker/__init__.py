@@ -51,11 +51,9 @@ def _serving(settings: Settings) -> Around:
         assert worker.port is not None
         runner = await serve(answers, settings.host, worker.port)
         log.info("http", url=f"http://{settings.host}:{worker.port}/actuator")
-        measuring = asyncio.ensure_future(answers.measure())
         try:
             yield
         finally:
-            measuring.cancel()
             await runner.cleanup()
 
     return serving

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterator, Mapping
 from heapq import merge
 from itertools import islice
@@ -15,15 +14,11 @@ from app.engine.processor import Table
 from app.engine.pulse import Pulse
 from app.engine.service import Worker
 from app.engine.stored import mark_of
-from app.telemetry import metrics
-from app.web.service import Component, Elsewhere, Health, Page, Status, Stored
+from app.web.service import Component, Elsewhere, Health, Page, Restoring, Status, Stored
 from app.wire.partition import partition
-from tables.breaker import breakers
-from tables.saga import sagas
 
 S = TypeVar("S")
 STEP = 500  # rows read at a time
-MEASURE_S = 2.0
 
 
 class Answers:
@@ -62,12 +57,14 @@ class Answers:
     def policy(self, service: str) -> Policy:
         return self._settings.breaker_policy(service)
 
-    def read(self, table: Table[S], key: str) -> Stored[S] | Elsewhere:
+    def read(self, table: Table[S], key: str) -> Stored[S] | Elsewhere | Restoring:
         raw_key = key.encode()
         row = next(row for row, sub in self._worker.subs.items() if table in sub.tables)
         owned = self._worker.engine.owned.get((row, partition(raw_key, self._worker.plan.partitions)))
-        if owned is None or not owned.ready:
+        if owned is None:
             return Elsewhere()
+        if not owned.ready:
+            return Restoring()
         return Stored(owned.task.read(table.id, raw_key), owned.store.meta.now_ms)
 
     def scan(self, table: Table[S], prefix: str, after: str, limit: int, mark: int | None) -> Page[S]:
@@ -94,13 +91,3 @@ class Answers:
             for number, name in enumerate(table.marks):
                 counts[name] += owned.store.meta.marks.get(f"{table.id}:{number}", 0)
         return counts
-
-    async def measure(self) -> None:
-        """Gauges that are read off the tables, until cancelled."""
-        while True:
-            metrics.SAGAS.replace({(state,): count for state, count in self.tally(sagas).items()})
-            states = {
-                (name, str(breaker.state)): 1.0 for name, breaker in self.scan(breakers, "", "", 1_000, None).items
-            }
-            metrics.BREAKER_STATES.replace(states)
-            await asyncio.sleep(MEASURE_S)
