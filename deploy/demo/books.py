@@ -22,10 +22,11 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Audit:
-    """`owed`: by order in debt, what its compensation could not give back."""
+    """`owed`: by order in debt, what its compensation could not give back. `totals`: over all orders."""
 
     findings: tuple[Finding, ...]
     owed: Mapping[str, Balance]
+    totals: Balance
 
 
 def audit(orders: Iterable[Order], endings: Mapping[str, str], entries: Sequence[Entry]) -> Audit:
@@ -38,7 +39,7 @@ def audit(orders: Iterable[Order], endings: Mapping[str, str], entries: Sequence
         *(Finding(order_id, f"{command} took effect {n} times") for (order_id, command), n in _repeated(entries)),
     ]
     owed = {order_id: balances.get(order_id, {}) for order_id, state in endings.items() if state == IN_DEBT}
-    return Audit(tuple(findings), owed)
+    return Audit(tuple(findings), owed, _totals(balances.values()))
 
 
 def balance_by_order(entries: Iterable[Entry]) -> dict[str, Balance]:
@@ -47,6 +48,14 @@ def balance_by_order(entries: Iterable[Entry]) -> dict[str, Balance]:
         sums[entry.order_id][entry.target] += entry.amount
         sums[entry.order_id][entry.source] -= entry.amount
     return {order_id: {name: much for name, much in accounts.items() if much} for order_id, accounts in sums.items()}
+
+
+def _totals(balances: Iterable[Balance]) -> Balance:
+    totals: Balance = defaultdict(Decimal)
+    for balance in balances:
+        for name, much in balance.items():
+            totals[name] += much
+    return totals
 
 
 def _wrong(order: Order, endings: Mapping[str, str], balances: Mapping[str, Balance]) -> list[Finding]:

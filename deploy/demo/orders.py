@@ -10,6 +10,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
+from hashlib import blake2b
 from random import Random
 
 from deploy.demo.command import Headers
@@ -87,7 +88,9 @@ def _structured(order: Order) -> bytes:
 
 def _headers(type_: str, id_: str) -> Headers:
     told = {"ce_specversion": "1.0", "ce_id": id_, "ce_type": type_, "ce_source": "/demo/shop"}
-    return [*((name, text.encode()) for name, text in told.items()), ("content-type", b"application/json")]
+    trace = blake2b(id_.encode(), digest_size=24).hexdigest()
+    told |= {"content-type": "application/json", "traceparent": f"00-{trace[:32]}-{trace[32:]}-01"}
+    return [(name, text.encode()) for name, text in told.items()]
 
 
 def _truncated() -> Event:
