@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
@@ -34,6 +34,12 @@ LETTERS = {
     "message": "MESSAGE",
 }
 SHOWN = 120
+
+
+class Place(NamedTuple):
+    topic: str
+    partition: int
+    offset: int
 
 
 @click.group()
@@ -123,11 +129,12 @@ def _groups(found: list[Letter], marked: set[str]) -> list[dict[str, Any]]:
 @settled
 def show(invocation: Invocation, place: str) -> None:
     """One dead letter whole. PLACE is TOPIC/PARTITION/OFFSET, as `iopt dlq list TOPIC` names it."""
+    at = _place(place)
 
     async def read(admin: Admin) -> tuple[Letter, set[str]]:
         from app.cli.letters import replayed
 
-        letter = await _found(admin, place)
+        letter = await _found(admin, at)
         return letter, await replayed(admin, letter.raw.timestamp_ms)
 
     letter, marked = invocation.kafka(read)
@@ -171,22 +178,23 @@ def _indented(text: str | None) -> str:
         return text or ""
 
 
-async def _found(admin: Admin, place: str) -> Letter:
-    """Raises BadParameter for what is no place, ClickException where nothing is."""
+async def _found(admin: Admin, place: Place) -> Letter:
+    """Raises ClickException where nothing is."""
     from app.cli.letters import dlq_topic, letter_at
 
-    topic, number, offset = _place(place)
+    topic, number, offset = place
     letter = await letter_at(admin, dlq_topic(topic), number, offset)
     if letter is None:
         raise click.ClickException(f"there is no dead letter at {dlq_topic(topic)}/{number}/{offset}")
     return letter
 
 
-def _place(text: str) -> tuple[str, int, int]:
+def _place(text: str) -> Place:
+    """Raises BadParameter."""
     parts = text.split("/")
     if len(parts) != 3 or not (parts[1].isdecimal() and parts[2].isdecimal()):  # noqa: PLR2004
         raise click.BadParameter(f"{text!r}: expected TOPIC/PARTITION/OFFSET, as orders/0/7", param_hint="PLACE")
-    return parts[0], int(parts[1]), int(parts[2])
+    return Place(parts[0], int(parts[1]), int(parts[2]))
 
 
 @dlq.command()
@@ -203,6 +211,7 @@ def replay(invocation: Invocation, what: str, reason: str | None, apply: bool, r
     """
     if ("/" in what) == (reason is not None):
         raise click.UsageError("WHAT: expected TOPIC/PARTITION/OFFSET, or TOPIC and --reason")
+    at = _place(what) if reason is None else None
 
     async def work(admin: Admin) -> Plan:
         from app.cli.letters import dlq_topic, replayed
@@ -210,7 +219,7 @@ def replay(invocation: Invocation, what: str, reason: str | None, apply: bool, r
         from app.cli.replay import replay as carry_out
         from app.wire.topics import AUDIT
 
-        found = [await _found(admin, what)] if reason is None else await _read(admin, dlq_topic(what), reason)
+        found = [await _found(admin, at)] if at else await _read(admin, dlq_topic(what), reason)
         if not apply or not found:
             return plan(found, await replayed(admin, oldest_ms(found)), await admin.topics())
         if AUDIT.name not in await admin.topics():

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from app.config.keys import Key, idle, refused
 from app.config.resilience import RESILIENCE
-from app.config.units import TEXT, duration, many, matching, size, whole, word
+from app.config.units import TEXT, duration, many, matching, only, size, whole, word
 
 HOST_AND_PORT = matching(r"[^\s,:/]+:\d{1,5}|\[[0-9a-fA-F:]+\]:\d{1,5}", "host:port")
 TOPIC = matching(r"[A-Za-z0-9._-]{1,249}", "a topic's name (letters, digits, `.`, `_`, `-`)")
@@ -102,7 +102,7 @@ IOPT = (
     Key("iopt.dlq-partitions", whole(1, 10_000), "4", "partitions of every iopt.dlq.* topic"),
     Key(
         "iopt.topic-prefix",
-        matching(r"iopt\.", "iopt. (another prefix is not supported yet)"),
+        only(TEXT, "iopt."),
         "iopt.",
         "begins every own topic and transactional id",
     ),
@@ -152,10 +152,10 @@ IOPT = (
     ),
     Key("iopt.session-timeout", duration(1_000), "10s", "after it a worker that is silent loses its partitions"),
     Key("iopt.cache-size", size(1 << 20), "64MB", "states kept in memory, for each worker"),
-    Key("iopt.event-max-size", size(1 << 10), "256KB", "largest data of an event, a reply or a signal"),
-    Key("iopt.error-max-size", size(64), "4KB", "largest error.message; what is longer is cut"),
-    Key("iopt.saga-max-size", size(1 << 12), "768KB", "largest state of a saga"),
-    Key("iopt.id-max-size", size(16), "1KB", "longest id of others"),
+    Key("iopt.event-max-size", only(size(), "256KB"), "256KB", "largest data of an event, a reply or a signal"),
+    Key("iopt.error-max-size", only(size(), "4KB"), "4KB", "largest error.message; what is longer is cut"),
+    Key("iopt.saga-max-size", only(size(), "768KB"), "768KB", "largest state of a saga"),
+    Key("iopt.id-max-size", only(size(), "1KB"), "1KB", "longest id of others"),
 )
 
 CATALOGUE: tuple[Key, ...] = (*SPRING, *IOPT, *RESILIENCE)

@@ -35,7 +35,6 @@ class Settings:
     partitions: int
     replication_factor: int
     dlq_partitions: int
-    topic_prefix: str
     cluster: str
     data_dir: str
     definitions: tuple[str, ...]
@@ -49,10 +48,6 @@ class Settings:
     transaction_timeout_ms: int
     session_timeout_ms: int
     cache_bytes: int
-    event_max_bytes: int
-    error_max_bytes: int
-    saga_max_bytes: int
-    id_max_bytes: int
     notices: tuple[str, ...] = field(compare=False, repr=False)  # to be logged once, at start
     _bound: Bound = field(compare=False, repr=False)
 
@@ -100,7 +95,6 @@ def build(bound: Bound) -> Settings:
         partitions=bound.get("iopt.partitions"),
         replication_factor=bound.get("iopt.replication-factor"),
         dlq_partitions=bound.get("iopt.dlq-partitions"),
-        topic_prefix=bound.get("iopt.topic-prefix"),
         cluster=bound.get("iopt.cluster"),
         data_dir=bound.get("iopt.data-dir"),
         definitions=bound.get("iopt.definitions"),
@@ -114,10 +108,6 @@ def build(bound: Bound) -> Settings:
         transaction_timeout_ms=bound.get("iopt.transaction-timeout"),
         session_timeout_ms=bound.get("iopt.session-timeout"),
         cache_bytes=bound.get("iopt.cache-size"),
-        event_max_bytes=bound.get("iopt.event-max-size"),
-        error_max_bytes=bound.get("iopt.error-max-size"),
-        saga_max_bytes=bound.get("iopt.saga-max-size"),
-        id_max_bytes=bound.get("iopt.id-max-size"),
         notices=tuple(bound.notices),
         _bound=bound,
     )

@@ -77,6 +77,17 @@ def word(*allowed: str, unsupported: tuple[str, ...] = ()) -> Kind:
     return Kind(" or ".join(allowed), parse)
 
 
+def only(kind: Kind, text: str) -> Kind:
+    """What is fixed today, and may be said."""
+
+    def parse(given: str) -> Any:
+        if kind.parse(given) != kind.parse(text):
+            raise Unsupported(f"is not supported yet; expected {text}")
+        return kind.parse(text)
+
+    return Kind(text, parse)
+
+
 def matching(pattern: str, expected: str) -> Kind:
     compiled = re.compile(pattern)
 

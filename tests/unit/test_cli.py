@@ -71,7 +71,7 @@ def test_every_noun_has_its_help(noun: str) -> None:
     ],
 )
 def test_wrong_usage_is_2(args: tuple[str, ...]) -> None:
-    assert iopt(*args).exit_code == 2
+    assert iopt(*args, IOPT_KAFKA="127.0.0.1:1").exit_code == 2
 
 
 def test_settings_that_are_wrong_refuse_every_command() -> None:

@@ -114,7 +114,6 @@ def test_without_a_file_everything_has_its_default(tmp_path: Path, monkeypatch: 
     assert (found.group_id, found.port, found.host, found.partitions) == ("iopt", 8104, "127.0.0.1", 4)
     assert (found.commit_interval_ms, found.commit_interval_busy_ms) == (10, 50)
     assert (found.transaction_max_records, found.transaction_max_bytes) == (3_000, 4 << 20)
-    assert (found.event_max_bytes, found.error_max_bytes, found.saga_max_bytes) == (256 << 10, 4 << 10, 768 << 10)
     assert (found.timer_wait_ms, found.session_timeout_ms, found.source) == (60_000, 10_000, "/iopt/local")
 
 
@@ -203,6 +202,10 @@ def test_a_file_of_the_profile_beside_it_wins(tmp_path: Path) -> None:
 def test_merged_maps_fill_in_what_is_missing(tmp_path: Path) -> None:
     text = "iopt:\n  routes:\n    a: &all {type: x, type-from: $.t}\n    b: {<<: *all, type: y}\n"
     assert settings(tmp_path, text).routes["b"] == Route("$.t", "y")
+
+
+def test_what_is_fixed_today_may_be_said(tmp_path: Path) -> None:
+    settings(tmp_path, "iopt: {event-max-size: 262144, saga-max-size: 768KB, topic-prefix: iopt.}")
 
 
 def test_every_value_knows_where_it_came_from(tmp_path: Path) -> None:

@@ -25,6 +25,10 @@ def refusal(tmp_path: Path, text: str, **env: str) -> str:
             "nearest: resilience4j.retry.instances.pay.maxAttempts",
         ),
         ("iopt: {zzz: }", "application.yml:1: iopt.zzz is not known"),
+        (
+            "iopt: {saga-max-size: 2MB}",
+            "application.yml:1: iopt.saga-max-size=2MB is not supported yet; expected 768KB",
+        ),
         ("iopt: 7", "application.yml:1: iopt is not known"),
         (
             "\n\niopt: {timer-wait: 5 parsecs}",
