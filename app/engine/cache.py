@@ -10,7 +10,7 @@ from typing import Any
 
 from app.engine.processor import Table, never
 from app.engine.store import Entry, Store
-from app.engine.stored import Codec, mark_of
+from app.engine.stored import Codec, Unreadable, mark_of
 
 MISSING: Any = object()
 OBJECT_RATIO = 4  # a decoded state takes about this many times its encoded bytes
@@ -50,11 +50,17 @@ class Cache:
         if state is MISSING:
             self.loading = True
             raw = self.store.get(self.prefix + key)
-            state = None if raw is None else self.codec.unpack(raw)
+            state = None if raw is None else self._unpacked(key, raw)
             self.loading = False
             self._held += len(raw) if raw else 64
         self.hot[key] = state
         return state
+
+    def _unpacked(self, key: bytes, raw: bytes) -> Any:
+        try:
+            return self.codec.unpack(raw)
+        except Unreadable as error:
+            raise type(error)(f"{error}; key {key.decode(errors='replace')}") from error
 
     def state(self, key: bytes) -> Any:
         state = self.hot.get(key, MISSING)
@@ -66,8 +72,11 @@ class Cache:
         self.hot[key] = state
 
     def copy(self, state: Any) -> Any:
-        """The same state from its own bytes. Raises what encoding raises."""
-        return None if state is None else self.codec.unpack(self.codec.pack(state))
+        """The same state from its own bytes. Raises what encoding raises, ValueError for what cannot be read again."""
+        try:
+            return None if state is None else self.codec.unpack(self.codec.pack(state))
+        except Unreadable as error:
+            raise ValueError(str(error)) from error
 
     def changes(self, entries: list[Entry], marks: dict[str, int]) -> list[tuple[bytes, bytes | None]]:
         """Newest value of each dirty key; adds index entries and moves the counts by mark. Ends the transaction."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from pathlib import Path
 from time import monotonic, perf_counter
 from typing import Any, NamedTuple
@@ -22,6 +22,7 @@ from app.engine.owned import Owned, tasks_of
 from app.engine.protocol import UnpinnedRecord
 from app.engine.recovery import stable_offsets, starting_positions
 from app.engine.rocks import Identity
+from app.engine.stored import NewerFormat, Unreadable
 from app.engine.task import Rewind
 from app.engine.topology import SubTopology
 from app.engine.transaction import Claim, Transactions
@@ -128,6 +129,9 @@ class Engine:
             except Rewind as rewind:
                 self._start_rewind(rewind)
                 return
+            except Unreadable as error:
+                self._start_rebuild(owned, error)
+                return
             if at > begin:
                 owned.processed(chunk.at.topic, chunk.records[at - 1].timestamp)
                 self.committer.noted()
@@ -165,7 +169,33 @@ class Engine:
     def _start_rewind(self, rewind: Rewind) -> None:
         if self._rewinding is None:
             self.epoch += 1
-            self._rewinding = asyncio.ensure_future(self._rewind(rewind))
+            self._rewinding = asyncio.ensure_future(self._over(self._rewind(rewind)))
+
+    def _start_rebuild(self, owned: Owned, error: Unreadable) -> None:
+        """Once, from the changelog; raises the error when that has not helped, or cannot (R3)."""
+        if owned.rebuilt or isinstance(error, NewerFormat):
+            raise error
+        log.error("store_rebuilt", task=owned.task.name, error=str(error))
+        owned.rebuilt = True
+        if self._rewinding is None:
+            self.epoch += 1
+            self._rewinding = asyncio.ensure_future(self._over(self._rebuild(owned)))
+
+    async def _over(self, going_back: Coroutine[Any, Any, None]) -> None:
+        try:
+            with fatal(self.fail):
+                await going_back
+        finally:
+            self._rewinding = None
+            self._wanted.set()
+
+    async def _rebuild(self, owned: Owned) -> None:
+        async with self._lock:
+            await self.committer.settled()
+            self.committer.forget()
+            owned.store.wipe()
+            if self._claim is not None and self.committer.claim is self._claim:
+                await self._take({key: owned.sub for key, owned in self.owned.items()}, self._claim)
 
     async def _rewind(self, rewind: Rewind) -> None:
         """Nothing of it was sent: a transaction is sent when it is whole. Every task reads again from its positions."""
@@ -182,9 +212,6 @@ class Engine:
                 await self._seek(owned for owned in self.owned.values() if owned.ready)
         except IllegalStateError:
             log.info("rewind_overtaken_by_rebalance")
-        finally:
-            self._rewinding = None
-            self._wanted.set()
 
     def _back(self, owned: Owned, rewind: Rewind) -> None:
         if owned.task is rewind.task or self.committer.one_by_one:
@@ -371,6 +398,9 @@ class Engine:
             fired = owned.timers.fire(now_ms, self.sight, owned.read())
         except Rewind as rewind:
             self._start_rewind(rewind)
+            return
+        except Unreadable as error:
+            self._start_rebuild(owned, error)
             return
         if fired:
             self.committer.noted()

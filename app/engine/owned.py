@@ -53,6 +53,7 @@ class Owned:
         self.chunks: dict[str, int] = {}  # by topic: delivered, not processed yet
         self.newest_ms: dict[str, int] = {}  # by topic: the time of the newest record that was processed
         self.restored, self.left = 0, 0
+        self.rebuilt = False
         self.moved_at = monotonic()
         self.opening: asyncio.Task[None] | None = None
 

@@ -22,7 +22,11 @@ _encode = msgspec.msgpack.Encoder().encode
 _due = struct.Struct(">q").unpack_from
 
 
-class NewerFormat(Exception):
+class Unreadable(Exception):
+    """A stored state cannot be decoded: the store is at fault, or this version; never a record."""
+
+
+class NewerFormat(Unreadable):
     """Written by a later version of this service."""
 
 
@@ -36,12 +40,14 @@ class Codec(Generic[S]):
         return HEADER.pack(table.format, table.mark(state), table.due(state) or 0) + _encode(state)
 
     def unpack(self, value: bytes) -> S:
-        """Raises NewerFormat, msgspec.DecodeError."""
-        if value[0] > self.table.format:
-            raise NewerFormat(
-                f"table {self.table.name}: format {value[0]}, and {self.table.format} is the newest known"
-            )
-        return self._decode(memoryview(value)[10:])
+        """Raises Unreadable."""
+        table = self.table
+        if value[0] > table.format:
+            raise NewerFormat(f"table {table.name}: format {value[0]}, and {table.format} is the newest known")
+        try:
+            return self._decode(memoryview(value)[10:])
+        except msgspec.DecodeError as error:
+            raise Unreadable(f"table {table.name}, format {value[0]}: {error}") from error
 
 
 def due_of(value: bytes) -> int:

@@ -19,6 +19,7 @@ from app.engine.fate import failed as failed_record
 from app.engine.lane import Encoded, Lane, RawRecord, Runtime, TimerLane, UnknownTopic
 from app.engine.processor import Due
 from app.engine.store import FIRST, Entry, Meta, Store, Write
+from app.engine.stored import Unreadable
 from app.engine.topology import SubTopology
 
 STEPS_BETWEEN_LOOKS_AT_THE_CLOCK = 32
@@ -151,6 +152,8 @@ class Task:
         except Rewind:
             self.careful_until[topic] = records[at].offset + 1
             raise
+        except Unreadable as error:
+            raise type(error)(f"{error}, read for {topic}/{self.partition} at {records[at].offset}") from error
         self._advance(topic, records, begin, at, failed)
         return at
 
@@ -167,7 +170,7 @@ class Task:
             return step(raw, now_ms)
         except (Rejected, PassedOver, NotYet) as failure:
             return failure
-        except UnknownTopic:
+        except (UnknownTopic, Unreadable):
             raise
         except Exception as error:
             if any(cache.loading for cache in self.caches.values()):
