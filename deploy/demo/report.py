@@ -8,12 +8,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from deploy.demo.books import Audit, Finding
 from deploy.demo.story import Story
 
 SHOWN = 20
+BOOKS = ("reserved", "sold", "shop", "booked")  # accounts that say what the run came to
 DEAD_LETTERS_DUE = {"undecodable": 1, "bad-key": 1}
 
 
@@ -71,8 +73,11 @@ class Outcome:
             "commands": self.commands,
             "kills": self.kills,
             "restarts": len(self.deaths),
+            "exit_codes": list(self.deaths),
+            "books": {name: str(self.audit.totals.get(name, 0)) for name in BOOKS},
             "owed": {
-                order_id: {name: str(n) for name, n in held.items()} for order_id, held in self.audit.owed.items()
+                order_id: {name: str(much) for name, much in sorted(held.items()) if much > 0}
+                for order_id, held in sorted(self.audit.owed.items())
             },
             "findings": [f"{finding.about}: {finding.what}" for finding in findings],
             "holds": not findings,
@@ -93,19 +98,28 @@ def show(told: dict[str, Any], console: Console) -> None:
             table.add_row(name.replace("_", " "), _said(value))
     console.print(table)
     for finding in told["findings"][:SHOWN]:
-        console.print(f"[red]wrong:[/red] {finding}", highlight=False)
+        console.print(f"[red]wrong:[/red] {escape(finding)}", highlight=False, soft_wrap=True)
     if (more := len(told["findings"]) - SHOWN) > 0:
         console.print(f"... and {more} more (--json names them all)")
-    console.print(_verdict(told))
+    console.print(_verdict(told), soft_wrap=True)
 
 
 def _said(value: Any) -> str:
-    if isinstance(value, dict):
-        return "\n".join(f"{name}: {_said(one)}" for name, one in value.items()) or "none"
+    match value:
+        case dict():
+            return "\n".join(f"{name}: {_in_line(one)}" for name, one in value.items()) or "none"
+        case list():
+            return ", ".join(map(str, value)) or "none"
     return str(value)
+
+
+def _in_line(value: Any) -> str:
+    return ", ".join(f"{name} {one}" for name, one in value.items()) if isinstance(value, dict) else str(value)
 
 
 def _verdict(told: dict[str, Any]) -> str:
     if told["holds"]:
-        return "[green]Every order ended as it should: stock, money and shipments agree, nothing came twice.[/green]"
+        return (
+            f"[green]{told['orders']} orders checked: stock, money and shipments balance, nothing twice.[/green]"
+        )
     return f"[red]{len(told['findings'])} findings: the books do not agree with how the orders ended.[/red]"
