@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
-from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, KafkaException, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
@@ -61,10 +61,16 @@ class Cluster:
         common = {"bootstrap.servers": self.bootstrap, "group.id": "harness", "enable.auto.commit": False}
         return Consumer(common | {"isolation.level": "read_committed"} | QUIET | config)
 
-    def committed(self, group: str, topic: str) -> int:
-        """Sum of the positions that the group has committed."""
-        try:
-            answer = self._admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(group)])[group].result()
-        except KafkaException:  # not there yet
-            return 0
-        return sum(max(0, found.offset) for found in answer.topic_partitions if found.topic == topic)
+    def committed(self, group: str, topic: str) -> Callable[[], int]:
+        """A look at the sum of the positions that the group has committed; pending ones do not count."""
+        consumer = self.consumer({"group.id": group, "isolation.level": "read_uncommitted"})
+        asked = [TopicPartition(topic, number) for number in range(PARTITIONS)]
+
+        def look() -> int:
+            try:
+                found = consumer.committed(asked, timeout=5)
+            except KafkaException:  # no coordinator yet
+                return 0
+            return sum(max(0, at.offset) for at in found)
+
+        return look

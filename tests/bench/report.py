@@ -19,7 +19,8 @@ HEAD = """\
 # Benchmarks
 
 What is measured, and how to run it again: [tests/bench](../tests/bench/README.md). The outputs and final states of
-every run were compared with the oracle's; "equal" says that they are the same to the last record.
+every run were compared with the oracle's; "equal" says that they are the same to the last record. "Others' CPU" is what
+neither contender nor broker nor harness used, in percent of the machine.
 """
 
 
@@ -36,11 +37,22 @@ def throughput_table(title: str, runs: Mapping[str, Sequence[Measured]]) -> str:
             f"{median(run.own_us for run in of):.1f}",
             f"{median(run.broker_us for run in of):.1f}",
             f"{max(run.rss_mb for run in of):.0f}",
+            spread(run.others_percent for run in of),
             verdict(run.wrong for run in of),
         )
         for name, of in runs.items()
     ]
-    heads = ("", "records/s, median", "all runs", "ratio", "CPU us/record", "broker's", "RSS MB", "oracle")
+    heads = (
+        "",
+        "records/s, median",
+        "all runs",
+        "ratio",
+        "CPU us/record",
+        "broker's",
+        "RSS MB",
+        "others' CPU %",
+        "oracle",
+    )
     return table(title, heads, lines)
 
 
@@ -97,7 +109,7 @@ def conditions(java: str | None, load: float) -> str:
         f"broker, harness and contender share them; load average before the first run {load:.1f}.",
         f"Python {platform.python_version()}, {packages}; commit {git.stdout.strip() or 'unknown'}.",
         f"Kafka and Kafka Streams 4.1.1, one broker, 512 MB heap; {said[0] if said else 'no Java'}.",
-        f"Command: `python -m tests.bench {' '.join(sys.argv[1:])}`".rstrip(),
+        f"Command: `{' '.join(['python -m tests.bench', *sys.argv[1:]])}`, niceness {os.nice(0)}.",
     ]
     return "## Conditions\n\n" + "\n".join(lines) + "\n"
 

@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import psutil
 
@@ -37,11 +37,12 @@ class Workload(NamedTuple):
 
 
 class Sample(NamedTuple):
-    """CPU seconds since their start, and the clock."""
+    """The clock, and CPU seconds until then."""
 
     at: float
     own: float
     broker: float
+    others: float  # on this machine, neither contender nor broker nor harness
     rss: int
 
 
@@ -50,6 +51,7 @@ class Measured(NamedTuple):
     own_us: float  # CPU a record
     broker_us: float
     rss_mb: float
+    others_percent: float  # of the machine
     wrong: str
 
 
@@ -94,8 +96,10 @@ class Process:
             raise Failed(self._last_words()) from error
         if self._own.poll() is not None:
             raise Failed(self._last_words())
-        broker = self._broker.cpu_times()
-        return Sample(time.time(), own.user + own.system, broker.user + broker.system, rss)
+        mine, broker, harness = map(used, (own, self._broker.cpu_times(), psutil.Process().cpu_times()))
+        all_ = psutil.cpu_times()
+        others = used(all_) + all_.nice - mine - broker - harness
+        return Sample(time.time(), mine, broker, others, rss)
 
     def _last_words(self) -> str:
         return f"{self.contender.name} ended early; the end of {self.log}:\n" + self.log.read_text()[-2_000:]
@@ -113,6 +117,11 @@ class Process:
             except psutil.TimeoutExpired:
                 self._own.kill()
         self._own.wait()
+
+
+def used(times: Any) -> float:
+    seconds: float = times.user + times.system
+    return seconds
 
 
 @contextmanager
@@ -147,6 +156,7 @@ def throughput(contender: Contender, cluster: Cluster, workload: Workload, direc
             1e6 * (last.own - first.own) / records,
             1e6 * (last.broker - first.broker) / records,
             max(sample.rss for sample in samples) / 1e6,
+            100 * (last.others - first.others) / (last.at - first.at) / psutil.cpu_count(),
             differences(figures(process), workload.expected),
         )
 
@@ -154,7 +164,8 @@ def throughput(contender: Contender, cluster: Cluster, workload: Workload, direc
 def until_committed(process: Process, workload: Workload) -> list[Sample]:
     """Raises Failed."""
     samples, end = [process.sample()], time.time() + LIMIT_S
-    while process.cluster.committed(process.app, workload.inbox) < workload.records:
+    committed = process.cluster.committed(process.app, workload.inbox)
+    while committed() < workload.records:
         if samples[-1].at > end:
             raise Failed(f"{process.contender.name}: not done after {LIMIT_S:.0f} s")
         time.sleep(LOOK_S)
