@@ -119,7 +119,5 @@ def _in_line(value: Any) -> str:
 
 def _verdict(told: dict[str, Any]) -> str:
     if told["holds"]:
-        return (
-            f"[green]{told['orders']} orders checked: stock, money and shipments balance, nothing twice.[/green]"
-        )
+        return f"[green]{told['orders']} orders checked: stock, money and shipments balance, nothing twice.[/green]"
     return f"[red]{len(told['findings'])} findings: the books do not agree with how the orders ended.[/red]"
