@@ -11,10 +11,12 @@ from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import for_code
 
 from app.engine.protocol import NO_ID, CreateTopics, Metadata
+from app.engine.transaction import UNREACHABLE, TopicGone
+from app.telemetry.logs import log
 from app.wire.topics import Topic, configs
 
-ALREADY_EXISTS = 36
-CREATE_MS = 15_000
+UNKNOWN_TOPIC, ALREADY_EXISTS = 3, 36
+CREATE_MS, WATCH_S = 15_000, 5.0
 
 
 @dataclass(slots=True)
@@ -25,16 +27,32 @@ class Cluster:
 
 
 async def look(client: AIOKafkaClient, names: Iterable[str], known: Cluster) -> Cluster:
-    """Refreshes `known` in place; topics that are not there are not in it."""
+    """Refreshes `known` in place; topics that are not there are not in it, those without a leader stay as they were."""
     wanted: list[tuple[Any, ...]] = [(NO_ID, name, {}) for name in sorted(set(names))]
     answer = await client.send(client.get_random_node(), Metadata(wanted, False, False, {}))
     known.id = answer.cluster_id
     for code, name, topic_id, _, partitions, _, _ in answer.topics:
         if code == 0:
             known.counts[name], known.ids[name] = len(partitions), topic_id.hex()
-        else:
+        elif code == UNKNOWN_TOPIC:
             known.counts.pop(name, None)
     return known
+
+
+async def watch(client: AIOKafkaClient, known: Cluster) -> None:
+    """Until cancelled: foreign topics may grow. Raises TopicGone."""
+    ids, gone = dict(known.ids), set[str]()
+    while True:
+        await asyncio.sleep(WATCH_S)
+        try:
+            await look(client, ids, known)
+        except UNREACHABLE as error:
+            log.warning("metadata_unreachable", error=repr(error))
+            continue
+        missing = {name for name, id_ in ids.items() if name not in known.counts or known.ids[name] != id_}
+        if missing & gone:
+            raise TopicGone(f"topics deleted, or made anew: {', '.join(sorted(missing))}")
+        gone = missing
 
 
 async def create(client: AIOKafkaClient, topics: Mapping[Topic, int], replication: int) -> None:

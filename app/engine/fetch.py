@@ -77,6 +77,8 @@ class SeeingFetcher(fetcher.Fetcher):  # type: ignore[misc]
                     asked.append((at, state, offset))
         answer = await super()._proc_fetch_request(assignment, node_id, request)
         for at, state, offset in asked:
+            if state.awaiting_reset:
+                state.lost = offset  # the log does not have it any more; aiokafka would go on elsewhere in silence
             if state.timestamp is not None and state._position == offset:
                 state.seen = Seen(asked_at, offset, state.highwater, state.lso, at not in self._records)
         return answer

@@ -131,5 +131,7 @@ def starting_positions(
         position = own if own >= 0 else (end if reset == "latest" else first)
         if position < first:
             raise Refused(f"{topic} of {task}: {first - position} records from {position} on are gone from the log")
+        if position > end:
+            raise Refused(f"{topic} of {task}: the position is {position} and the log ends at {end}; was it made anew?")
         found[topic] = position
     return found

@@ -18,10 +18,11 @@ from aiokafka.structs import TopicPartition
 from yarl import URL
 
 from app.engine import cluster, fetch, group, startup
+from app.engine.assignment import Means, Place
 from app.engine.clock import Clock
 from app.engine.cluster import Cluster
 from app.engine.committer import Pace
-from app.engine.engine import Engine, Place
+from app.engine.engine import Engine
 from app.engine.fatal import fatal
 from app.engine.group import Coordinator, FencedInstanceIdError, Watch
 from app.engine.lane import Runtime
@@ -32,7 +33,7 @@ from app.engine.readings import Complete
 from app.engine.recovery import Refused
 from app.engine.slots import Slot, take
 from app.engine.topology import SubTopology, build
-from app.engine.transaction import UNREACHABLE, Claim, Transactions
+from app.engine.transaction import Claim, Transactions
 from app.engine.transport import ChunkTopic, Transport
 from app.engine.views import Followed
 from app.telemetry.logs import log
@@ -166,7 +167,7 @@ class Worker:
         try:
             async with asyncio.timeout(STOP_S):
                 await self.app.stop()
-                await self.engine.close()
+                await self.engine.assignment.close()
         except TimeoutError:
             log.warning("stop_gave_up", seconds=STOP_S)
             os._exit(0)
@@ -184,7 +185,7 @@ class Worker:
             asyncio.get_running_loop().add_signal_handler(number, self._told_to_stop)
 
     def _claimed(self, claim: Claim) -> None:
-        self.engine.claimed(claim)
+        self.engine.assignment.claimed(claim)
 
     def listed(self) -> Any:
         """The Faust app, not to be started: for Faust's own command."""
@@ -233,20 +234,19 @@ class Worker:
         transactions = Transactions(
             self.client, f"iopt.{plan.group}.{self.slot.instance}", plan.group, plan.transaction_ms
         )
-        place = Place(self.slot.directory, self.slot.instance, self.cluster.id, self.cluster.ids)
-        return Engine(
+        place = Place(self.slot.directory, self.cluster.id, self.cluster.ids)
+        means = Means(
             self.app,
             self.subs,
             self.client,
             transactions,
-            self._runtime,
             place,
-            pace=plan.pace,
-            reset=plan.reset,
-            cache_bytes=plan.cache_bytes,
-            timer_wait_s=plan.timer_wait_s,
-            fail=self.fail,
+            plan.reset,
+            plan.cache_bytes,
+            plan.timer_wait_s,
+            self.fail,
         )
+        return Engine(means, self._runtime, plan.pace)
 
     def _runtime(self, outbox: Outbox, clock: Clock) -> Runtime:
         plan = self.plan
@@ -280,7 +280,10 @@ class Worker:
         gc.freeze()
         gc.set_threshold(50_000, 20, 50)
         beats = [self._guarded(view.follow()) for view in self.views.values()]
-        beats += [self._guarded(beat) for beat in (self.engine.run(), self.pulse.run(), self._watch_topics())]
+        beats += [
+            self._guarded(beat)
+            for beat in (self.engine.run(), self.pulse.run(), cluster.watch(self.client, self.cluster))
+        ]
         try:
             yield
         finally:
@@ -293,15 +296,6 @@ class Worker:
                 await beat
 
         return asyncio.ensure_future(guard())
-
-    async def _watch_topics(self) -> None:
-        """Foreign topics may grow; every few seconds their counts are read again."""
-        while True:
-            await asyncio.sleep(5)
-            try:
-                await cluster.look(self.client, list(self.cluster.counts), self.cluster)
-            except UNREACHABLE as error:
-                log.warning("metadata_unreachable", error=repr(error))
 
     async def publish(self, outs: Iterable[Out]) -> None:
         """Records of the worker's own, in a transaction without positions, before it joins the group."""

@@ -47,7 +47,7 @@ FIRST_BACKOFF_S, LONGEST_BACKOFF_S, CONCURRENT_BACKOFF_S = 0.001, 0.5, 0.02
 
 
 class TopicGone(Exception):
-    """A topic that is written to is not there any more."""
+    """A topic that is read or written is not there any more, or is another one of the same name."""
 
 
 class Claim(NamedTuple):

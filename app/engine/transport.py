@@ -9,6 +9,7 @@ import asyncio
 from typing import Any, NamedTuple, cast
 
 import faust
+from aiokafka.errors import OffsetOutOfRangeError
 from aiokafka.structs import TopicPartition
 from faust.tables.manager import TableManager as FaustTableManager
 from faust.tables.recovery import RebalanceAgain, ServiceStopped
@@ -17,7 +18,7 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage
 from mode import Service
 
-from app.engine.group import RebalanceListener
+from app.engine.group import RebalanceListener, Watch
 
 CHUNK_RECORDS = 1_000
 POLL_S, POLL_WHILE_DUE_S = 0.2, 0.05
@@ -58,6 +59,8 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
         assignment = subscription.assignment if subscription else None
         if assignment is not None:
             states = {at: assignment.state_value(at) for at in assignment.tps}
+            if lost := {at: s.lost for at, s in states.items() if getattr(s, "lost", None) is not None}:
+                Watch.failed(OffsetOutOfRangeError(lost))
             self.snapshot = {at: (s._position, getattr(s, "seen", None)) for at, s in states.items() if s is not None}
         return records
 
@@ -152,7 +155,7 @@ class Consumer(driver.Consumer):
 
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
         """Every task seeks again when it is ready."""
-        self.engine.revoked()
+        self.engine.assignment.revoked()
         await super().on_partitions_revoked(revoked)
 
     async def force_commit(self, topics: Any = None, start_new_transaction: bool = True) -> bool:  # noqa: ARG002
@@ -200,7 +203,7 @@ class Recovery(FaustRecovery):
             generation = self._generation_id
             try:
                 assigned = {TP(at.topic, at.partition) for at in self.app.consumer.assignment()}
-                await self._wait(cast(Any, self.app).engine.assign(assigned, generation))
+                await self._wait(cast(Any, self.app).engine.assignment.assign(assigned, generation))
                 await self._resume_streams(generation)
             except RebalanceAgain:
                 continue

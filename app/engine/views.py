@@ -16,6 +16,7 @@ from app.telemetry import metrics
 from app.telemetry.logs import log
 
 V = TypeVar("V")
+ANSWER_HOLDS = 3  # rounds for which a key stays absent: long enough for the task that waited for the answer
 
 
 class Followed(Generic[V]):
@@ -26,14 +27,14 @@ class Followed(Generic[V]):
         self.name, self._topic, self._client, self._partitions = view.name, view.topic, client, partitions
         self.content: dict[str, V] = {}
         self._offsets = dict.fromkeys(range(partitions), 0)
-        self._asked: dict[str, int] = {}  # missing keys -> rounds to wait for before they are certainly absent
+        self._asked: dict[str, int] = {}  # missing key -> the round after which it is certainly absent
         self._round = 0
 
     def get(self, key: str) -> V | None:
         found = self.content.get(key)
         if found is None:
-            asked = self._asked.setdefault(key, self._round + 2)
-            if self._round < asked:
+            certain = self._asked.setdefault(key, self._round + 2)
+            if self._round < certain:
                 raise NotYet(self.name, key)
         return found
 
@@ -44,12 +45,14 @@ class Followed(Generic[V]):
         return found
 
     async def read_to_end(self) -> None:
-        await asyncio.gather(*(self._read(number) for number in range(self._partitions)))
-        self._round += 1
+        whole = await asyncio.gather(*(self._read(number) for number in range(self._partitions)))
+        if all(whole):
+            self._round += 1
+            self._asked = {key: certain for key, certain in self._asked.items() if self._round < certain + ANSWER_HOLDS}
         metrics.VIEWS_READY.set((self.name,), 1)
 
     async def follow(self) -> None:
-        """Until cancelled. A round that began after a key was asked for has passed that moment's end."""
+        """Until cancelled. A whole round that began after a key was asked for has passed that moment's end."""
         while True:
             try:
                 await self.read_to_end()
@@ -57,15 +60,18 @@ class Followed(Generic[V]):
                 log.warning("view_unreachable", view=self.name, error=repr(error))
             await asyncio.sleep(0.1)
 
-    async def _read(self, number: int) -> None:
-        at, until = TopicPartition(self._topic.name, number), -1
+    async def _read(self, number: int) -> bool:
+        """Up to the stable offset; False when an open transaction may still hide something before the end."""
+        at, until, end = TopicPartition(self._topic.name, number), -1, -1
         async for stretch in stretches(self._client, at, self._offsets[number], wait_ms=1):
-            until = stretch.stable_offset if until < 0 else until
+            if until < 0:
+                until, end = stretch.stable_offset, stretch.high_watermark
             for key, value in stretch.rows:
                 self._apply((key or b"").decode(errors="replace"), value)
             self._offsets[number] = stretch.next_offset
             if stretch.next_offset >= until:
-                return
+                break
+        return self._offsets[number] >= end
 
     def _apply(self, key: str, value: bytes | None) -> None:
         self._asked.pop(key, None)
