@@ -23,19 +23,24 @@ def complete(turn: Turn) -> None:
 
 def conclude(turn: Turn) -> None:
     """Nothing is left to undo. A saga that ended before may come here again, by a late `done`."""
-    before = turn.saga.state
-    if any(progress.state is StepState.IN_DEBT for progress in turn.saga.steps):
-        turn.rest()
-        if before is not State.IN_DEBT:
-            turn.saga = replace(turn.saga, state=State.IN_DEBT)
-            turn.tell("in_debt", error=turn.saga.error)
-        return
-    if before is State.COMPENSATED:
-        turn.saga = replace(turn.saga, open=None, due_at=_forgotten_at(turn))
+    before = turn.saga
+    if any(progress.state is StepState.IN_DEBT for progress in before.steps):
+        return _owe(turn)
+    if before.state is State.COMPENSATED:
+        turn.saga = replace(before, open=None, due_at=_forgotten_at(turn))
     else:
-        _end(turn, State.COMPENSATED, "compensated", turn.saga.error)
-        _emit(turn, turn.definition.on_compensated, "compensated", turn.saga.error)
-    _forget(turn)
+        _end(turn, State.COMPENSATED, "compensated", before.error)
+    if before.ended_at is None:
+        _emit(turn, turn.definition.on_compensated, "compensated", before.error)
+    return _forget(turn)
+
+
+def _owe(turn: Turn) -> None:
+    before = turn.saga.state
+    turn.rest()
+    if before is not State.IN_DEBT:
+        turn.saga = replace(turn.saga, state=State.IN_DEBT)
+        turn.tell("in_debt", error=turn.saga.error)
 
 
 def _end(turn: Turn, state: State, fact: str, error: Error | None = None) -> None:

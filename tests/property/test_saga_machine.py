@@ -8,19 +8,19 @@ from __future__ import annotations
 from contextlib import suppress
 
 import msgspec
-import pytest
+from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from msgspec import Raw
 
-from app.domain.definition import Beginning, Definition, Named, Step, Trigger
+from app.domain.definition import Beginning, Definition, Emit, Named, Step, Trigger
 from app.domain.errors import PassedOver
 from app.domain.messages import Command, Error, Reply, Start
 from app.domain.participant import usual
 from app.domain.retry import RetryPolicy
 from app.domain.saga import decide, tick
 from app.domain.saga_state import Saga, State, StepState
-from app.domain.turn import Effect, Sent, Terms, Told
+from app.domain.turn import Effect, Emitted, Sent, Terms, Told
 
 NAMES = "ABC"
 ENDS = (State.COMPLETED, State.COMPENSATED, State.IN_DEBT)
@@ -51,6 +51,7 @@ class World:
         self.final: dict[str, str] = {}
         self.effects: list[str] = []
         self.undone: set[str] = set()
+        self.denied: set[str] = set()  # said to be absent; who does it later must say so plainly
 
     @property
     def standing(self) -> set[str]:
@@ -72,7 +73,8 @@ class World:
         else:
             self.final[key] = "done"
             self.effects.append(key)
-        return "unknown" if mood == "done, and says unknown" else self.final[key]
+        vague = mood == "done, and says unknown" and key not in self.denied
+        return "unknown" if vague else self.final[key]
 
     def undo(self, command: Command, mood: str) -> str:
         if mood in ("failed", "refused") and command.undoes not in self.undone:
@@ -83,6 +85,7 @@ class World:
     def query(self, command: Command, mood: str) -> str:
         if mood in ("failed", "unknown"):
             return mood
+        self.denied |= {command.queries} - self.final.keys()
         return self.final.get(command.queries, "absent")
 
     def take(self, command: Command, mood: str, now_ms: int) -> str:
@@ -94,12 +97,18 @@ class World:
         return self.query(command, mood)
 
 
-MOODS = st.sampled_from(["done", "done", "done", "done, and says unknown", "refused", "failed", "unknown"])
+OUTCOMES = ["done", "done", "done", "done, and says unknown", "refused", "failed", "unknown"]
+MOODS = st.sampled_from([None, None, None, *OUTCOMES])  # None: as is the participant's habit with that command
+HABITS = st.fixed_dictionaries(
+    {(name, action): st.sampled_from(OUTCOMES) for name in NAMES for action in ("do", "undo", "query")}
+)
 
 
 class SagaMachine(RuleBasedStateMachine):
-    @initialize(steps=steps(), deadline_ms=st.sampled_from([12, 30, 1_000, 1_000]), keep_data=st.booleans())
-    def begin(self, steps: tuple[Step, ...], deadline_ms: int, keep_data: bool) -> None:
+    @initialize(
+        steps=steps(), habits=HABITS, deadline_ms=st.sampled_from([12, 30, 1_000, 1_000]), keep_data=st.booleans()
+    )
+    def begin(self, steps: tuple[Step, ...], habits: dict, deadline_ms: int, keep_data: bool) -> None:
         definition = Definition(
             saga="order",
             version=1,
@@ -107,8 +116,10 @@ class SagaMachine(RuleBasedStateMachine):
             steps=steps,
             deadline_ms=deadline_ms,
             keep_data=keep_data,
+            on_completed=Emit(type="order.completed"),
+            on_compensated=Emit(type="order.failed"),
         )
-        self.definition = definition
+        self.definition, self.habits = definition, habits
         self.terms = Terms("replies", {definition.id: definition}, {step.to: usual(step.to) for step in steps}, {})
         self.now_ms, self.world, self.saga = 1_000, World(), None
         self.sent: list[Command] = []
@@ -116,14 +127,24 @@ class SagaMachine(RuleBasedStateMachine):
         self.replies: list[Reply] = []
         self.arrived: list[Reply] = []
         self.facts: list[tuple[str, int]] = []
+        self.emitted: list[str] = []
         self.order = Start(saga_id="order/1", saga="order", saga_version=1, key="1", data=Raw(b'{"id":1}'), at=0)
         self._take(*decide(None, self.order, self.now_ms, self.terms))
 
     @precondition(lambda self: self.unanswered)
-    @rule(data=st.data(), mood=MOODS, silent=st.sampled_from([False, False, True]))
-    def a_participant_works(self, data: st.DataObject, mood: str, silent: bool) -> None:
-        command = data.draw(st.sampled_from(self.unanswered))
-        self._work(command, mood, silent)
+    @rule(mood=MOODS)
+    def the_newest_command_is_answered(self, mood: str | None) -> None:
+        self._arrive(self._work(self.unanswered[-1], mood))
+
+    @precondition(lambda self: self.unanswered)
+    @rule(mood=MOODS)
+    def the_oldest_command_is_worked_on(self, mood: str | None) -> None:
+        """The reply is still on its way."""
+        self.replies.append(self._work(self.unanswered[0], mood))
+
+    @rule(data=st.data(), mood=MOODS)
+    def any_command_is_read_again(self, data: st.DataObject, mood: str | None) -> None:
+        self._arrive(self._work(data.draw(st.sampled_from(self.sent)), mood))
 
     @precondition(lambda self: self.replies)
     @rule(data=st.data())
@@ -137,25 +158,23 @@ class SagaMachine(RuleBasedStateMachine):
     def a_reply_arrives_again(self, data: st.DataObject) -> None:
         self._arrive(data.draw(st.sampled_from(self.arrived)))
 
-    @rule()
-    def the_order_comes_again(self) -> None:
-        with pytest.raises(PassedOver, match="duplicate"):
-            decide(self.saga, self.order, self.now_ms, self.terms)
-
     @rule(ms=st.integers(0, 9))
     def time_passes(self, ms: int) -> None:
         self.now_ms += ms
         self._fire()
 
-    def _work(self, command: Command, mood: str, silent: bool = False) -> None:
-        """A silent one has crashed before it answered: it will read the command again."""
-        outcome = self.world.take(command, mood, self.now_ms)
-        if silent:
-            return
-        self.unanswered.remove(command)
+    @precondition(lambda self: self.saga.open is not None)
+    @rule()
+    def time_passes_until_it_is_due(self) -> None:
+        self.now_ms = max(self.now_ms, self.saga.due_at)
+        self._fire()
+
+    def _work(self, command: Command, mood: str | None = None) -> Reply:
+        outcome = self.world.take(command, mood or self.habits[command.step, command.action], self.now_ms)
+        if command in self.unanswered:
+            self.unanswered.remove(command)
         error = None if outcome == "done" else Error(outcome)
-        reply = Reply(command_id=command.command_id, saga_id=command.saga_id, outcome=outcome, error=error)
-        self.replies.append(reply)
+        return Reply(command_id=command.command_id, saga_id=command.saga_id, outcome=outcome, error=error)
 
     def _arrive(self, reply: Reply) -> None:
         self.arrived.append(reply)
@@ -175,6 +194,8 @@ class SagaMachine(RuleBasedStateMachine):
         for effect in effects:
             if isinstance(effect, Sent):
                 self._sent(effect.command, saga)
+            elif isinstance(effect, Emitted):
+                self.emitted.append(effect.type)
             elif isinstance(effect, Told):
                 self.facts.append((effect.type, effect.fact.seq))
         self.saga = saga
@@ -189,8 +210,11 @@ class SagaMachine(RuleBasedStateMachine):
             assert all(each < index for each in newer), "an older step is undone before a newer one"
         if command.action == "do":
             assert command.attempt <= self.definition.steps[index].retry.max_attempts
+        if command.action != "undo":
             assert saga.state is State.RUNNING
             assert self.now_ms < command.deadline_at <= saga.deadline_at
+            begun_at, deadline_ms = saga.steps[index].begun_at, self.definition.steps[index].deadline_ms
+            assert deadline_ms is None or command.deadline_at <= begun_at + deadline_ms
 
     def _wants_undo(self, progress) -> bool:
         undo = self.definition.steps[NAMES.index(progress.step)].undo
@@ -210,6 +234,10 @@ class SagaMachine(RuleBasedStateMachine):
         assert (self.saga.open is not None and self.saga.due_at > 0) or self.saga.state in ENDS
 
     @invariant()
+    def the_world_hears_of_its_end_once(self) -> None:
+        assert len(self.emitted) <= 1
+
+    @invariant()
     def nothing_happens_twice(self) -> None:
         assert len(self.world.effects) == len(set(self.world.effects))
 
@@ -226,7 +254,7 @@ class SagaMachine(RuleBasedStateMachine):
             if not (self.unanswered or self.replies or self.saga.open):
                 break
             for command in list(self.unanswered):
-                self._work(command, "done")
+                self.replies.append(self._work(command))
             while self.replies:
                 self._arrive(self.replies.pop())
             if self.saga.open is not None:
@@ -253,3 +281,4 @@ class SagaMachine(RuleBasedStateMachine):
 
 
 TestSaga = SagaMachine.TestCase
+TestSaga.settings = settings(max_examples=3 * settings.default.max_examples, stateful_step_count=30)
