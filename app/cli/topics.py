@@ -13,7 +13,7 @@ from app.cli.output import put_json, put_rows
 if TYPE_CHECKING:
     from app.config import Settings
     from app.engine.admin import Admin
-    from app.engine.service import Plan
+    from app.engine.plan import Plan
     from app.wire.topics import Topic
 
 COLUMNS = {"topic": "TOPIC", "what": "WHAT", "found": "FOUND", "expected": "EXPECTED"}

@@ -5,22 +5,20 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable, Mapping
 from enum import StrEnum
-from pathlib import Path
 from time import monotonic
 
 from aiokafka.client import AIOKafkaClient
 from aiokafka.structs import TopicPartition
 
-from app.engine.lane import AHEAD_MS, Runtime
+from app.engine.lane import AHEAD_MS
 from app.engine.recovery import restore
-from app.engine.rocks import Identity, RocksStore
+from app.engine.rocks import RocksStore
 from app.engine.task import Task
 from app.engine.timers import NEVER, Reading, Timers
 from app.engine.topology import SubTopology
 from app.telemetry import metrics
 from app.wire.topics import changelog
 
-HALF_OF_DELETE_RETENTION_MS = 7 * 86_400_000 // 2
 CHUNKS_AHEAD = 2  # delivered and not processed: more are not fetched (R4)
 
 
@@ -30,25 +28,13 @@ class State(StrEnum):
 
 
 class Owned:
-    def __init__(
-        self,
-        sub: SubTopology,
-        number: int,
-        runtime: Runtime,
-        path: Path,
-        identity: Identity,
-        *,
-        cache_bytes: int,
-        timer_wait_s: float,
-    ) -> None:
-        self.sub, self.number = sub, number
+    def __init__(self, task: Task, store: RocksStore, timer_wait_s: float) -> None:
+        self.task, self.store, self.sub, self.number = task, store, task.sub, task.partition
         self.state, self.since = State.RESTORING, monotonic()
-        clock_ms = runtime.clock()
-        self.store = RocksStore(path, identity, oldest_ms=clock_ms - HALF_OF_DELETE_RETENTION_MS, clock_ms=clock_ms)
-        self.changelog = TopicPartition(changelog(sub.row).name, number)
-        self.sources = [TopicPartition(name, number) for name in sub.readers if number < runtime.counts.get(name, 0)]
-        self.task = Task(sub, number, self.store, runtime, cache_bytes)
-        self.task.changelog_partitions = runtime.counts[self.changelog.topic]
+        counts = task.runtime.counts
+        self.changelog = TopicPartition(changelog(self.sub.row).name, self.number)
+        task.changelog_partitions = counts[self.changelog.topic]
+        self.sources = [TopicPartition(name, self.number) for name in self.sub.readers if self.number < counts[name]]
         self.timers = Timers(self.task, self.sources, timer_wait_s)
         self.chunks: dict[str, int] = {}  # by topic: delivered, not processed yet
         self.newest_ms: dict[str, int] = {}  # by topic: the time of the newest record that was processed

@@ -110,7 +110,7 @@ class Pulse:
         engine, found = self.engine, []
         if now - engine.ticked_at > LOOP_S:
             found.append(Finding(f"the loop has not run for {now - engine.ticked_at:.0f} s", dead=True, unready=True))
-        if engine.joined_at is None:
+        if engine.assignment.joined_at is None:
             joining = now - self.started_at
             found.append(Finding(f"joining the group for {joining:.0f} s", dead=joining > JOINING_S, unready=True))
         if trouble := self._broker_trouble():

@@ -6,9 +6,8 @@ import asyncio
 import gc
 import os
 import signal
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +20,12 @@ from app.engine import cluster, fetch, group, startup
 from app.engine.assignment import Means, Place
 from app.engine.clock import Clock
 from app.engine.cluster import Cluster
-from app.engine.committer import Pace
 from app.engine.engine import Engine
 from app.engine.fatal import fatal
 from app.engine.group import Coordinator, FencedInstanceIdError, Watch
 from app.engine.lane import Runtime
 from app.engine.outbox import Outbox
+from app.engine.plan import Plan
 from app.engine.processor import Out, Processor, Reading, View
 from app.engine.pulse import Pulse
 from app.engine.readings import Complete
@@ -37,38 +36,10 @@ from app.engine.transaction import Claim, Transactions
 from app.engine.transport import ChunkTopic, Transport
 from app.engine.views import Followed
 from app.telemetry.logs import log
-from app.wire.topics import Sources, Topic, changelog, dead_letters
+from app.wire.topics import Topic, changelog, dead_letters
 
 REFUSED, TWIN, FAILED = 1, 3, 4  # exit codes: do not restart, do not restart, restart
 STOP_S = 8.0
-
-
-@dataclass(frozen=True, kw_only=True)
-class Plan:
-    """What a worker runs, and with what."""
-
-    bootstrap: str
-    group: str
-    processors: Sequence[Processor]
-    data: Path
-    named: Mapping[Sources, Sequence[Topic]] = field(default_factory=dict)
-    settings: Mapping[View[Any], Callable[[str], Any]] = field(default_factory=dict)
-    needs: Sequence[Topic] = ()  # beside what the processors read: what they write
-    partitions: int = 4
-    dead_letter_partitions: int = 4
-    replication: int = -1
-    reset: str = "earliest"
-    session_s: float = 10.0
-    transaction_ms: int = 10_000
-    timer_wait_s: float = 60.0
-    pace: Pace = field(default_factory=Pace)
-    cache_bytes: int = 256 << 20
-    source: str = "/iopt/local"
-    version: str = ""
-    host: str = "127.0.0.1"
-    port: int | None = None  # of slot 0; None: no HTTP
-    port_is_fixed: bool = False
-    leave: bool = False  # the group at the end, instead of coming back within the session
 
 
 Around = Callable[["Worker"], AbstractAsyncContextManager[None]]

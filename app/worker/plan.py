@@ -13,8 +13,8 @@ from app.config import Settings
 from app.domain.definition import Definition
 from app.domain.route import routes_of
 from app.engine.committer import Pace
+from app.engine.plan import Plan
 from app.engine.processor import PROCESSORS
-from app.engine.service import Plan
 from app.wire.topics import DOMAIN_EVENTS, OWNED, Topic, commands, domain_events, emitted
 from tables.breaker import policies
 from tables.route import routes

@@ -10,8 +10,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from app.engine.plan import Plan
 from app.engine.processor import PROCESSORS
-from app.engine.service import Plan, Worker
+from app.engine.service import Worker
 from tests.bench import rows
 from tests.bench.cluster import PARTITIONS
 
