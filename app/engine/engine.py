@@ -13,6 +13,7 @@ from faust.types import TP
 from app.engine.assignment import Assignment, Means
 from app.engine.clock import Clock
 from app.engine.committer import Committer, Pace
+from app.engine.fatal import fatal
 from app.engine.lane import Runtime
 from app.engine.outbox import Outbox
 from app.engine.owned import Owned
@@ -33,7 +34,7 @@ class Gap(Exception):
 
 class Engine:
     def __init__(self, means: Means, runtime: Callable[[Outbox, Clock], Runtime], pace: Pace) -> None:
-        self.app, self.transactions = means.app, means.transactions
+        self.app, self.transactions, self._fail = means.app, means.transactions, means.fail
         self.clock, outbox = Clock(), Outbox()
         self.runtime = runtime(outbox, self.clock)
         self.committer = Committer(means.transactions, outbox, self.runtime.group, pace)
@@ -76,32 +77,46 @@ class Engine:
         owned.chunks[chunk.at.topic] = owned.chunks.get(chunk.at.topic, 0) + 1
 
     async def process(self, chunk: Any) -> None:
-        """In stretches of a few ms; what is left when the flow stops is read again."""
+        """What is left when the flow stops is read again. A task that waits holds nobody but itself (R5)."""
         owned = self.assignment.by_source.get(TopicPartition(*chunk.at))
-        if owned is None or chunk.epoch != self.epoch:
-            return
+        if owned is not None and (owned.parked or not await self._work(owned, chunk)):
+            owned.parked.append(chunk)
+
+    async def _resume(self, owned: Owned) -> None:
+        parked = owned.parked
+        with fatal(self._fail):
+            while parked and await self._work(owned, parked[0]):
+                parked.popleft()
+
+    async def _work(self, owned: Owned, chunk: Any) -> bool:
+        """In stretches of a few ms; False when the task waits for a view."""
+        if chunk.epoch != self.epoch:
+            return True
         at = self._begin(owned, chunk)
         while at < len(chunk.records):
-            if self.committer.full or owned.task.waiting is not None:
-                await self._hold(owned, chunk)
+            await self._until_room(chunk)
             if chunk.epoch != self.epoch or not owned.ready:
-                return
-            begin = at
-            try:
-                at = owned.task.process(
-                    chunk.at.topic, self._share(owned, chunk, at), at, self.clock.now_ms(), perf_counter() + CHUNK_S
-                )
-            except Rewind as rewind:
-                self._rewinding.rewind(rewind)
-                return
-            except Unreadable as error:
-                self._rewinding.rebuild(owned, error)
-                return
+                return True
+            begin, at = at, self._stretch(owned, chunk, at)
             if at > begin:
                 owned.processed(chunk.at.topic, chunk.records[at - 1].timestamp)
                 self.committer.noted()
+            if owned.task.waiting is not None:
+                return False
             await asyncio.sleep(0)
         self._done(owned, chunk)
+        return True
+
+    def _stretch(self, owned: Owned, chunk: Any, at: int) -> int:
+        """The index up to which it was processed; the same when the task has to go back."""
+        topic, until = chunk.at.topic, perf_counter() + CHUNK_S
+        try:
+            return owned.task.process(topic, self._share(owned, chunk, at), at, self.clock.now_ms(), until)
+        except Rewind as rewind:
+            self._rewinding.rewind(rewind)
+        except Unreadable as error:
+            self._rewinding.rebuild(owned, error)
+        return at
 
     def _done(self, owned: Owned, chunk: Any) -> None:
         if chunk.epoch == self.epoch:
@@ -122,12 +137,10 @@ class Engine:
             self.committer.one_by_one = False
         return chunk.records[: at + 1] if self.committer.one_by_one and owned.task.careful else chunk.records
 
-    async def _hold(self, owned: Owned, chunk: Any) -> None:
+    async def _until_room(self, chunk: Any) -> None:
         while chunk.epoch == self.epoch and self.committer.full:
             self.committer.freed.clear()
             await self.committer.freed.wait()
-        if owned.task.waiting is not None:
-            await asyncio.sleep(0.05)
 
     async def drain(self) -> None:
         """Before partitions go: commit what is processed, four seconds at most."""
@@ -170,6 +183,8 @@ class Engine:
         due, flowing = False, not self._rewinding.going and self.assignment.settled
         for owned in self.owned.values():
             owned.store.flush_if_due()
+            if owned.parked and (owned.resuming is None or owned.resuming.done()):
+                owned.resuming = asyncio.ensure_future(self._resume(owned))
             if owned.ready and flowing and owned.timers.look(now_ms):
                 due = True
                 self._fire(owned, now_ms)
