@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from time import monotonic, perf_counter
 from typing import NamedTuple
 
@@ -15,7 +16,6 @@ from aiokafka.structs import TopicPartition
 from app.engine.fate import Fate
 from app.engine.faults import fault_point
 from app.engine.outbox import Batches, Outbox
-from app.engine.store import Meta
 from app.engine.stored import POSITIONS_KEY, Positions, encode_positions
 from app.engine.task import Snapshot, Task
 from app.engine.transaction import Claim, Transactions
@@ -125,7 +125,7 @@ class Committer:
         at, write = _changelog(snapshot.task), snapshot.write
         meta = write.meta
         if at in bases:
-            meta = Meta(bases[at] + batches[at][-1].count, meta.positions, meta.now_ms, meta.cursor, meta.marks)
+            meta = replace(meta, changelog_offset=bases[at] + batches[at][-1].count)
         snapshot.task.store.write(write._replace(meta=meta))
         snapshot.task.wrote(write)
 

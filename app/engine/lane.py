@@ -10,7 +10,6 @@ from typing import Any, NamedTuple, Protocol
 
 from app.domain.errors import NoKey, PassedOver, TooLarge
 from app.engine.cache import MISSING, Cache
-from app.engine.fate import Fate
 from app.engine.processor import Due, Out, Processor, Reading, Record, View
 from app.engine.topology import Reader
 from app.wire.headers import trace_of
@@ -51,6 +50,10 @@ class Encoded(NamedTuple):
 
 class UnknownTopic(Exception):
     """An out to a topic that the cluster does not have."""
+
+
+class Misplaced(PassedOver):
+    """Sent on to where it belongs; counted by who sent it to the wrong place."""
 
 
 class Runtime(NamedTuple):
@@ -157,7 +160,7 @@ class Lane:
         key, name = named.encode(), self.reader.topic.name
         home = partition_of(key, self.runtime.count(name))
         self.runtime.append(Encoded(name, home, key, raw.value, list(raw.headers)), now_ms)
-        raise PassedOver(Fate.MISPLACED)
+        raise Misplaced(dict(raw.headers).get("ce_source", b"").decode(errors="replace"))
 
 
 class TimerLane:

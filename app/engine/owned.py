@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from enum import StrEnum
 from time import monotonic
+from typing import Any
 
 from aiokafka.client import AIOKafkaClient
 from aiokafka.structs import TopicPartition
 
 from app.engine.lane import AHEAD_MS
-from app.engine.recovery import restore
+from app.engine.recovery import Refused, restore
 from app.engine.rocks import RocksStore
 from app.engine.task import Task
 from app.engine.timers import NEVER, Reading, Timers
@@ -40,6 +42,8 @@ class Owned:
         self.newest_ms: dict[str, int] = {}  # by topic: the time of the newest record that was processed
         self.restored, self.left = 0, 0
         self.rebuilt = False
+        self.parked: deque[Any] = deque()  # chunks of a task that waits
+        self.resuming: asyncio.Task[None] | None = None
         self.moved_at = monotonic()
         self.opening: asyncio.Task[None] | None = None
 
@@ -71,7 +75,7 @@ class Owned:
 
     def undeliver(self) -> None:
         """What was delivered is given up, and comes again."""
-        self.chunks, self.newest_ms = {}, {}
+        self.chunks, self.newest_ms, self.parked = {}, {}, deque()
 
     async def catch_up(self, client: AIOKafkaClient, choose: Callable[[Mapping[str, int]], dict[str, int]]) -> None:
         """Read the changelog's tail; the cache stays only if there was none, and the positions are its own (T3)."""
@@ -85,9 +89,16 @@ class Owned:
         self.restored = 0
         rows = await restore(client, self.changelog, self.store, progress)
         metrics.RESTORE_REMAINING.forget(labels)
+        self._check_group()
         positions = choose(self.store.meta.positions)
         if rows or positions != self.task.positions:
             self.task.start(positions)
+
+    def _check_group(self) -> None:
+        """Raises Refused: the group names the state, so another one would begin anew with the old one's sagas."""
+        kept, group = self.store.meta.group, self.task.runtime.group
+        if kept not in ("", group):
+            raise Refused(f"{self.changelog.topic} holds the state of group {kept!r}, and this worker is of {group!r}")
 
     def arrived(self) -> None:
         self.state, self.since, self.moved_at = State.READY, monotonic(), monotonic()

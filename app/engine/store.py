@@ -24,6 +24,7 @@ class Meta:
     now_ms: int = 0
     cursor: Entry = FIRST  # timers before it have fired
     marks: Mapping[str, int] = field(default_factory=dict)  # "<table id>:<mark>" -> states
+    group: str = ""  # whose positions they are
 
 
 class Write(NamedTuple):

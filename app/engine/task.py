@@ -16,7 +16,7 @@ from app.domain.errors import NotYet, PassedOver, Rejected, TooLarge
 from app.engine.cache import Cache
 from app.engine.fate import Fate, bug, settled
 from app.engine.fate import failed as failed_record
-from app.engine.lane import Encoded, Lane, RawRecord, Runtime, TimerLane, UnknownTopic
+from app.engine.lane import Encoded, Lane, Misplaced, RawRecord, Runtime, TimerLane, UnknownTopic
 from app.engine.processor import Due
 from app.engine.store import FIRST, Entry, Meta, Store, Write
 from app.engine.stored import Unreadable
@@ -182,7 +182,7 @@ class Task:
     def _settle(self, topic: str, raw: RawRecord, failure: Exception) -> int:
         """Give the record its fate; 1 if that is the dead-letter topic."""
         if isinstance(failure, PassedOver):
-            fate = Fate.MISPLACED if failure.reason == Fate.MISPLACED else Fate.PASSED_OVER
+            fate = Fate.MISPLACED if isinstance(failure, Misplaced) else Fate.PASSED_OVER
             self.fates[topic, fate, failure.reason] += 1
             return 0
         error = failure if isinstance(failure, Rejected) else bug(failure)
@@ -255,7 +255,8 @@ class Task:
         fates, records = settled(self.fates), self.records
         self._entries, self._gone, self.fates, self.records, self.marks = [], [], Counter(), 0, marks
         cursor = min([self.cursor, *entries])
-        meta = Meta(self.store.meta.changelog_offset, dict(self.positions), self.now_ms, cursor, marks)
+        offset, group = self.store.meta.changelog_offset, self.runtime.group
+        meta = Meta(offset, dict(self.positions), self.now_ms, cursor, marks, group)
         return Snapshot(self, Write(changes, entries, gone, meta), fates, records)
 
     def wrote(self, write: Write) -> None:
