@@ -1,16 +1,18 @@
-"""What can be left out here: PROMETHEUS=off, where there is neither `prometheus` nor the right to install it."""
+"""The toy row, for the rules of the engine."""
 
 from __future__ import annotations
 
-import os
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
-OFF = os.environ.get("PROMETHEUS") == "off"
+from tests.support.accounts import Accounts, accounts
+from tests.support.kafka import Kafka
 
-collect_ignore = ["test_prometheus.py"] if OFF else []
 
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    if OFF:
-        terminalreporter.write_line("PROMETHEUS=off: scraping and the dashboard's queries were left out")
+@pytest.fixture
+def toy_row(kafka: Kafka, prefix: str, tmp_path: Path) -> Iterator[Accounts]:
+    """Topics are there, no worker runs yet; those that are started end with the test."""
+    with accounts(kafka, prefix, tmp_path) as row:
+        yield row

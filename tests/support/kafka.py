@@ -121,6 +121,17 @@ class Kafka:
         answer = self._admin.list_consumer_group_offsets(asked)[group].result(ANSWER_S)
         return {(at.topic, at.partition): at.offset for at in answer.topic_partitions}
 
+    def forget_group(self, group: str) -> None:
+        """The group must have no members."""
+        for done in self._admin.delete_consumer_groups([group]).values():
+            done.result(ANSWER_S)
+
+    def cut(self, topic: str, before: dict[int, int]) -> None:
+        """Drop the records of each partition before an offset, as retention does."""
+        cuts = [TopicPartition(topic, number, offset) for number, offset in before.items()]
+        for done in self._admin.delete_records(cuts).values():
+            done.result(ANSWER_S)
+
     def end_offsets(self, topic: str) -> dict[int, int]:
         with self._reader(topic) as reader:
             return {
