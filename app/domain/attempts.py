@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from .messages import Error
-from .retry import LONGEST_PAUSE_MS
 from .saga_state import Wait
 from .turn import Answer, Turn
 
@@ -18,7 +17,7 @@ def again(turn: Turn, answer: Answer, limit_ms: int | None) -> bool:
     if pause_ms is None:
         return False
     if answer.error is not None and answer.error.retry_after_ms is not None:
-        pause_ms = min(max(answer.error.retry_after_ms, 0), LONGEST_PAUSE_MS)
+        pause_ms = answer.error.retry_after_ms
     until_ms = turn.now_ms + pause_ms
     if limit_ms is not None and until_ms >= limit_ms:
         return False

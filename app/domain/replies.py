@@ -11,6 +11,7 @@ from .errors import PassedOver
 from .forward import settle
 from .ids import CommandId, parse_command_id
 from .messages import Error, Reply
+from .retry import LONGEST_PAUSE_MS
 from .saga_state import ID_BYTES, MESSAGE_BYTES, NO_DATA, Open, Progress, Saga, StepState, Wait
 from .turn import Answer, Turn
 
@@ -101,7 +102,10 @@ def _duration_ms(turn: Turn, reply: Reply) -> int:
 
 
 def _clipped(error: Error) -> Error:
-    return Error(_clip(error.code, ID_BYTES), _clip(error.message, MESSAGE_BYTES), error.retry_after_ms)
+    after_ms = error.retry_after_ms
+    if after_ms is not None:
+        after_ms = min(max(after_ms, 0), LONGEST_PAUSE_MS)
+    return Error(_clip(error.code, ID_BYTES), _clip(error.message, MESSAGE_BYTES), after_ms)
 
 
 def _clip(text: str, limit_bytes: int) -> str:
