@@ -121,6 +121,10 @@ class Kafka:
         answer = self._admin.list_consumer_group_offsets(asked)[group].result(ANSWER_S)
         return {(at.topic, at.partition): at.offset for at in answer.topic_partitions}
 
+    def idle(self, group: str) -> bool:
+        """Whether it has no members."""
+        return not self._admin.describe_consumer_groups([group])[group].result(ANSWER_S).members
+
     def forget_group(self, group: str) -> None:
         """The group must have no members."""
         for done in self._admin.delete_consumer_groups([group]).values():
