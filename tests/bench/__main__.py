@@ -15,12 +15,13 @@ from tests.bench import oracle, report, workloads
 from tests.bench.cluster import Cluster
 from tests.bench.contender import Contender, NoJdk, jdk, kafka_streams, product
 from tests.bench.latency import latency
+from tests.bench.orders import order_saga
 from tests.bench.run import Failed, Measured, Workload, throughput
 
 ROOT = Path(__file__).resolve().parents[2]
 WORK = ROOT / "var" / "bench"
 DOCUMENT = ROOT / "docs" / "benchmarks.md"
-CALLS, SAGAS, PACED = 1_000_000, 100_000, 20_000
+CALLS, SAGAS, PACED, ORDERS = 1_000_000, 100_000, 20_000, 20_000
 R = TypeVar("R")
 
 
@@ -61,13 +62,19 @@ class Bench:
         runs = self.in_turn("w3", lambda contender: latency(contender, self.cluster, records, WORK))
         return report.latency_table("W3: W2 at 1,000 records/s, send to read_committed", runs)
 
+    def w5(self) -> str:
+        """Only this engine; once, since its topics' names are fixed."""
+        runs = [order_saga(self.cluster, ORDERS // self.scale, WORK)]
+        say(f"w5: {runs}")
+        return report.saga_table(f"W5: the order saga, {ORDERS // self.scale:,} orders", runs)
+
 
 def main() -> int:
     arguments = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
     arguments.add_argument("--quick", action="store_true", help="a tenth of the records; prints only")
     arguments.add_argument("--alone", action="store_true", help="without Kafka Streams: needs no JDK and no Maven")
     arguments.add_argument("--rounds", type=int, default=3)
-    arguments.add_argument("--only", default="w1,w2,w3", help="of w1, w2, w3")
+    arguments.add_argument("--only", default="w1,w2,w3,w5", help="of w1, w2, w3, w5")
     given = arguments.parse_args()
     shutil.rmtree(WORK, ignore_errors=True)
     WORK.mkdir(parents=True)

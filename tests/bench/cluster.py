@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
-from tests.bench.workloads import Pair
+from tests.bench.workloads import PARTITIONS, Pair
 
-PARTITIONS = 4
 QUEUE = 1_000_000
+Sendable = tuple[bytes, bytes, Sequence[tuple[str, bytes]]]  # key, value, headers
 QUIET: dict[str, str | int | float | bool] = {"log_level": 2}
 
 
@@ -36,13 +36,20 @@ class Cluster:
 
     def preload(self, topic: str, pairs: Iterable[Pair]) -> None:
         self.create(topic)
+        self.send(topic, ((key, value, []) for key, value in pairs))
+
+    def send(self, topic: str, records: Iterable[Sendable]) -> int:
+        """Returns how many there were."""
         batching = {"linger.ms": 50, "batch.size": 1_000_000, "queue.buffering.max.messages": QUEUE}
         producer = self.producer(**{"enable.idempotence": True}, **batching)
-        for key, value in pairs:
+        count = 0
+        for key, value, headers in records:
             if len(producer) > QUEUE // 2:
                 producer.flush(60)
-            producer.produce(topic, value, key)
+            producer.produce(topic, value, key, headers=list(headers))
+            count += 1
         assert producer.flush(120) == 0, f"{topic}: not everything was delivered"
+        return count
 
     def records(self, topic: str) -> Iterator[Pair]:
         """Every committed record of a topic; none has an empty key or value."""

@@ -11,7 +11,7 @@ import msgspec
 from confluent_kafka import TopicPartition
 
 from tests.bench import workloads
-from tests.bench.cluster import PARTITIONS, Cluster
+from tests.bench.cluster import Cluster
 from tests.bench.contender import Contender
 from tests.bench.run import Failed, Process, running
 
@@ -46,7 +46,9 @@ class Watch(Thread):
         self.twice = 0
         self.stopping = Event()
         self._consumer = cluster.consumer({"fetch.wait.max.ms": 20})
-        self._consumer.assign([TopicPartition(topic, number, 0) for topic in topics for number in range(PARTITIONS)])
+        self._consumer.assign(
+            [TopicPartition(topic, number, 0) for topic in topics for number in range(workloads.PARTITIONS)]
+        )
 
     def run(self) -> None:
         decode = msgspec.json.Decoder(Caused).decode

@@ -14,7 +14,7 @@ from app.engine.plan import Plan
 from app.engine.processor import PROCESSORS
 from app.engine.service import Worker
 from tests.bench import rows
-from tests.bench.cluster import PARTITIONS
+from tests.bench.workloads import PARTITIONS
 
 told: list[float] = []
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from statistics import median
 
 from tests.bench.latency import Latency
+from tests.bench.orders import Phase
 from tests.bench.run import Measured
 
 PACKAGES = ("faust-streaming", "aiokafka", "rocksdict", "msgspec")
@@ -79,6 +80,22 @@ def latency_table(title: str, runs: Mapping[str, Sequence[Latency]]) -> str:
         )
     heads = ("", "p50 ms, median", "p99 ms, median", "p50 ratio", "all p50", "all p99", "CPU", "broker's", "each once")
     return table(title, heads, lines)
+
+
+def saga_table(title: str, runs: Sequence[Sequence[Phase]]) -> str:
+    """One line a phase, over all rounds."""
+    lines = [
+        row(
+            of[0].what,
+            f"{of[0].records:,}",
+            f"{median(phase.rate for phase in of):,.0f}",
+            spread(phase.rate for phase in of),
+            f"{median(phase.own_us for phase in of):.1f}",
+            f"{median(phase.broker_us for phase in of):.1f}",
+        )
+        for of in zip(*runs, strict=True)
+    ]
+    return table(title, ("", "records", "records/s, median", "all runs", "CPU us/record", "broker's"), lines)
 
 
 def table(title: str, heads: Sequence[str], lines: Iterable[str]) -> str:

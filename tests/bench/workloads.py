@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from random import Random
 from typing import NamedTuple
 
+PARTITIONS = 4
 T0 = 1_700_000_000_000
 CALLERS = [
     f"{name}-{n}" for name in ("checkout-web", "orders-api", "returns", "mobile-bff", "backoffice") for n in range(4)
