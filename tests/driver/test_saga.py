@@ -225,3 +225,27 @@ def test_the_policy_of_the_participant_counts_where_the_step_has_none(shop):
     shop.driver.advance("1s")
     shop.answer("failed")
     assert shop.newest.action == "undo"
+
+
+def test_a_failure_told_twice_is_one_failure(shop):
+    shop.place()
+    shop.done('{"hold":7}')
+    charge = shop.newest
+    shop.answer("failed")
+    shop.driver.advance("500ms")
+    shop.answer("failed", to=charge)
+    assert (shop.passed_over("duplicate"), shop.story.count("failed CHARGE")) == (1, 1)
+    shop.driver.advance("500ms")
+    assert shop.newest.attempt == 2
+
+
+def test_while_a_step_is_asked_about_a_failure_of_its_do_says_nothing(shop):
+    shop.open(asking())
+    shop.place()
+    shop.done('{"hold":7}')
+    charge = shop.newest
+    shop.driver.advance("10s")
+    shop.answer("failed", to=charge)
+    assert (shop.newest.action, shop.passed_over("late")) == ("query", 1)
+    shop.done("{}", to=charge)
+    assert shop.newest.step == "SHIP"

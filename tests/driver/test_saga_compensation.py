@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from app.domain.messages import Error
+from tables.saga import sagas
 
 
 def test_a_refused_payment_gives_the_goods_back(shop):
@@ -140,3 +141,31 @@ def test_data_too_large_counts_as_done_and_the_step_is_undone_with_the_rest(shop
     shop.done()
     shop.done()
     assert shop.emitted[-1][2]["error"]["code"] == "iopt.too-large"
+
+
+def test_done_that_comes_after_it_was_undone_is_recorded_once_and_its_data_forgotten(shop):
+    shop.place()
+    first = shop.newest
+    shop.driver.advance("61s")
+    shop.done("null")
+    assert shop.state() == "COMPENSATED"
+    shop.done('{"hold":7}', to=first)
+    shop.done('{"hold":7}', to=first)
+    assert shop.story[-2:] == ["compensated", "done RESERVE"]
+    assert shop.passed_over("duplicate") == 1
+    assert shop.driver.table(sagas)["order/o-1"].steps[0].result == b"null"
+
+
+def test_a_debt_of_two_steps_is_told_once_and_settled_with_the_last(shop):
+    shop.place()
+    shop.done('{"hold":7}')
+    shop.done()
+    shop.answer("refused")
+    refund = shop.newest
+    shop.answer("refused")
+    release = shop.newest
+    shop.answer("refused")
+    shop.done("null", to=refund)
+    assert (shop.state(), shop.story.count("in_debt")) == ("IN_DEBT", 1)
+    shop.done("null", to=release)
+    assert shop.state() == "COMPENSATED"
