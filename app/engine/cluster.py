@@ -10,8 +10,8 @@ from typing import Any
 from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import for_code
 
-from app.engine.protocol import NO_ID, CreateTopics, Metadata
-from app.engine.transaction import UNREACHABLE, TopicGone
+from app.engine.protocol import NO_ID, UNREACHABLE, CreateTopics, Metadata
+from app.engine.transaction import TopicGone
 from app.telemetry.logs import log
 from app.wire.topics import Topic, configs
 

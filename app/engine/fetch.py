@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator
 from time import monotonic
 from typing import Any, NamedTuple
@@ -14,8 +15,11 @@ from aiokafka.protocol.metadata import MetadataRequest
 from aiokafka.record.memory_records import MemoryRecords
 from aiokafka.structs import TopicPartition
 
+from app.engine.protocol import UNREACHABLE
+
 STEP_BYTES = 1 << 20
 OUT_OF_RANGE = 1
+AWAY_S = 0.1  # between two tries while the leader does not answer
 FIELDS_OF_V4 = 6  # of a partition's answer; later versions have the log's start before the aborted transactions
 
 
@@ -105,7 +109,12 @@ async def stretches(
             await client.force_metadata_update()
             continue
         request = FetchRequest(wait_ms, 1, 64 << 20, 1, [(at.topic, [(at.partition, offset, STEP_BYTES)])])
-        part = (await client.send(leader, request, group=group)).topics[0][1][0]
+        try:
+            part = (await client.send(leader, request, group=group)).topics[0][1][0]
+        except UNREACHABLE:
+            await asyncio.sleep(AWAY_S)
+            await client.force_metadata_update()
+            continue
         error, high_watermark, stable_offset = part[1], part[2], part[3]
         if error == OUT_OF_RANGE:
             raise OffsetOutOfRangeError({at: offset})

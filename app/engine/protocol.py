@@ -278,6 +278,17 @@ CreateTopics = request(
 )
 FINALIZED = 2  # the tag of ApiVersions that holds the features in force
 
+UNREACHABLE = (
+    errors.KafkaConnectionError,
+    errors.NodeNotReadyError,
+    errors.RequestTimedOutError,
+    errors.CoordinatorNotAvailableError,
+    errors.NotCoordinatorError,
+    errors.CoordinatorLoadInProgressError,
+    errors.CorrelationIdError,
+    ConnectionError,
+    TimeoutError,
+)
 FENCED = {22, 25, 47, 49, 80, 82, 90}  # generation or member over, epoch, producer id mapping, instance id, producer
 LOST = {45, 48, 59, 120}  # sequence out of order, no such transaction state, unknown producer, abortable
 RETRIABLE = {3, 5, 6, 7, 9, 13, 14, 15, 16, 19, 20, 51, 56, 74, 75, 88}

@@ -12,8 +12,7 @@ from aiokafka.structs import TopicPartition
 
 from app.engine.engine import Engine
 from app.engine.owned import Owned
-from app.engine.protocol import DescribeProducers
-from app.engine.transaction import UNREACHABLE
+from app.engine.protocol import UNREACHABLE, DescribeProducers
 from app.telemetry import metrics
 
 BEAT_S = 1.0

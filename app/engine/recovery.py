@@ -17,9 +17,8 @@ from aiokafka.structs import TopicPartition
 
 from app.engine.faults import fault_point
 from app.engine.fetch import Stretch, stretches
-from app.engine.protocol import RETRIABLE, OffsetFetch, check
+from app.engine.protocol import RETRIABLE, UNREACHABLE, OffsetFetch, check
 from app.engine.rocks import RocksStore
-from app.engine.transaction import UNREACHABLE
 
 STEP_ROWS_BYTES = 256 << 10  # between two looks at the loop
 HELD_S = 60.0

@@ -13,7 +13,6 @@ from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from time import monotonic
 from typing import Any, NamedTuple
 
-from aiokafka import errors
 from aiokafka.client import AIOKafkaClient, ConnectionGroup, CoordinationType
 from aiokafka.structs import TopicPartition
 
@@ -23,6 +22,7 @@ from app.engine.protocol import (
     CONCURRENT_TRANSACTIONS,
     COORDINATOR_MOVED,
     METADATA_STALE,
+    UNREACHABLE,
     EndTxn,
     InitProducerId,
     Produce,
@@ -30,17 +30,6 @@ from app.engine.protocol import (
     check,
 )
 
-UNREACHABLE = (
-    errors.KafkaConnectionError,
-    errors.NodeNotReadyError,
-    errors.RequestTimedOutError,
-    errors.CoordinatorNotAvailableError,
-    errors.NotCoordinatorError,
-    errors.CoordinatorLoadInProgressError,
-    errors.CorrelationIdError,
-    ConnectionError,
-    TimeoutError,
-)
 DUPLICATE_SEQUENCE = 46  # an earlier try got through
 GONE_AFTER = 40  # tries, some 15 seconds
 FIRST_BACKOFF_S, LONGEST_BACKOFF_S, CONCURRENT_BACKOFF_S = 0.001, 0.5, 0.02

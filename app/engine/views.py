@@ -11,7 +11,7 @@ from aiokafka.structs import TopicPartition
 from app.domain.errors import NotYet, Rejected
 from app.engine.fetch import stretches
 from app.engine.processor import View
-from app.engine.transaction import UNREACHABLE
+from app.engine.protocol import UNREACHABLE
 from app.telemetry import metrics
 from app.telemetry.logs import log
 

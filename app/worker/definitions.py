@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from app.domain.definition import Definition, canonical
 from app.engine.processor import Out
@@ -18,13 +18,18 @@ class OtherContent(Exception):
 
 async def publish(worker: Worker, own: Iterable[Definition]) -> None:
     """Tell the fleet the definitions that it does not know yet. Raises OtherContent."""
-    known = worker.views[definitions].content
+    known, own = worker.views[definitions], list(own)
+    _compare(known.content, own)
+    fresh = [Out(DEFINITIONS, definition.id, definition) for definition in own if definition.id not in known.content]
+    if fresh:
+        await worker.publish(fresh)
+        await known.read_to_end()
+        _compare(known.content, own)  # another worker may have told its own at the same moment
+        log.info("definitions_published", definitions=[out.key for out in fresh])
+
+
+def _compare(known: Mapping[str, Definition], own: Iterable[Definition]) -> None:
     for definition in own:
         before = known.get(definition.id)
         if before is not None and canonical(before) != canonical(definition):
             raise OtherContent(f"{definition.id} is published with other content: a change needs a new version")
-    fresh = [Out(DEFINITIONS, definition.id, definition) for definition in own if definition.id not in known]
-    if fresh:
-        await worker.publish(fresh)
-        await worker.views[definitions].read_to_end()
-        log.info("definitions_published", definitions=[out.key for out in fresh])
