@@ -22,14 +22,16 @@ from app.engine.transaction import Claim, Transactions
 from app.telemetry import metrics
 from app.wire.topics import changelog
 
+ROOM = 4  # transactions' worth of records that may wait while one is on its way
+
 
 class Pace(NamedTuple):
     """When a commit begins (X2)."""
 
     interval_s: float = 0.010
     busy_interval_s: float = 0.050
-    records: int = 12_000
-    bytes: int = 16 << 20
+    records: int = 3_000
+    bytes: int = 4 << 20
 
 
 class Committer:
@@ -47,12 +49,22 @@ class Committer:
         self._began = 0.0
         self._sending = asyncio.Lock()
         self.sent: list[Snapshot] = []  # in the newest transaction
+        self.held = False  # what there is will be dropped: a stretch was broken off, with a part of its outs and states
         self.one_by_one = False  # a transaction for each record, to find the one that the broker will not take
 
     @property
+    def ripe(self) -> bool:
+        """Enough for a transaction."""
+        return self._holds(1)
+
+    @property
     def full(self) -> bool:
-        records = self._records()
-        return records >= (1 if self.one_by_one else self._pace.records) or self._bytes() >= self._pace.bytes
+        """So much more than a transaction takes that nothing further is processed until one has ended."""
+        return self._holds(1 if self.one_by_one else ROOM)
+
+    def _holds(self, transactions: int) -> bool:
+        records = 1 if self.one_by_one else transactions * self._pace.records
+        return self._records() >= records or self._bytes() >= transactions * self._pace.bytes
 
     def _records(self) -> int:
         return sum(task.records for task in self.tasks())
@@ -64,7 +76,7 @@ class Committer:
         """Something was processed."""
         self._idle.clear()
         self._wake.set()
-        if self.full:
+        if self.ripe:
             self._hurry.set()
 
     async def run(self) -> None:
@@ -72,16 +84,18 @@ class Committer:
         while True:
             await self._wake.wait()
             self._wake.clear()
-            while self._records():
+            while self._records() and not self.held:
                 await self._linger()
                 async with self._sending:
-                    await self._commit()
-            self._idle.set()
+                    if not self.held:
+                        await self._commit()
+            if not self.held:
+                self._idle.set()
 
     async def _linger(self) -> None:
         interval = self._pace.busy_interval_s if self.busy else self._pace.interval_s
         left = self._began + interval - perf_counter()
-        if left > 0 and not self._draining and not self.full:
+        if left > 0 and not self._draining and not self.ripe:
             self._hurry.clear()
             try:
                 async with asyncio.timeout(left):

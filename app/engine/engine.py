@@ -14,6 +14,7 @@ from app.engine.assignment import Assignment, Means
 from app.engine.clock import Clock
 from app.engine.committer import Committer, Pace
 from app.engine.fatal import fatal
+from app.engine.faults import fault_point
 from app.engine.lane import Runtime
 from app.engine.outbox import Outbox
 from app.engine.owned import Owned
@@ -99,6 +100,7 @@ class Engine:
                 return True
             begin, at = at, self._stretch(owned, chunk, at)
             if at > begin:
+                fault_point("after_decide")
                 owned.processed(chunk.at.topic, chunk.records[at - 1].timestamp)
                 self.committer.noted()
             if owned.task.waiting is not None:

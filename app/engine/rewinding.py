@@ -57,6 +57,7 @@ class Rewinding:
     def _start(self, back: Callable[[], Coroutine[Any, Any, None]]) -> None:
         if not self.going:
             self._assignment.epoch += 1
+            self._committer.held = True
             self._over.clear()
             self._going = asyncio.ensure_future(self._until_over(back()))
 
@@ -65,6 +66,7 @@ class Rewinding:
             with fatal(self._fail):
                 await going_back
         finally:
+            self._committer.held = False
             self._over.set()
             self._assignment.wanted.set()
 

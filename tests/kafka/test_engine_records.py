@@ -53,6 +53,20 @@ def test_r1_a_misplaced_record_is_sent_on_once_unchanged(toy_row: Accounts) -> N
     assert kafka.topics()[toy_row.dead_letters] == 2
 
 
+def test_r2_going_back_in_full_flow_repeats_and_loses_nothing(toy_row: Accounts) -> None:
+    """The stretch that is broken off has left outs and states behind: no commit may take them."""
+    worker = toy_row.workers.ready()
+    good = [Addition(f"a-{n % 40}", 1) for n in range(12_000)]
+    bad = [Addition(f"bad-{n}", 1, act=act) for n, act in enumerate(["break", "unstorable"] * 40)]
+    for n, culprit in enumerate(bad):
+        toy_row.add(*good[150 * n : 150 * n + 110], culprit, *good[150 * n + 110 : 150 * n + 150])
+    toy_row.added -= len(bad)
+    toy_row.until_summed()
+    assert len(toy_row.letters(len(bad))) == len(bad)
+    assert len(worker.events("rewind")) > 10
+    toy_row.assert_exact()
+
+
 def test_r2_a_record_that_the_broker_refuses_is_found_and_all_others_go_on(toy_row: Accounts) -> None:
     """Its out fits into our limit, and not into that of its topic: produce error 10."""
     toy_row.kafka.delete(toy_row.sums_topic)
