@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
+import msgspec
+
 from app.domain.errors import NoKey, PassedOver, TooLarge
 from app.engine.cache import MISSING, Cache
 from app.engine.processor import Due, Out, Processor, Reading, Record, View
@@ -35,7 +37,7 @@ class RawRecord(Protocol):
     def headers(self) -> Headers: ...
 
 
-class Encoded(NamedTuple):
+class Encoded(msgspec.Struct, frozen=True, gc=False):
     topic: str
     partition: int
     key: bytes | None
@@ -76,10 +78,11 @@ class Runtime(NamedTuple):
             raise UnknownTopic(topic)
         return found
 
-    def encode(self, out: Out, cause: str, now_ms: int, trace: bytes | None) -> Encoded:
+    def encode(self, out: Out, number: int, cause: str, now_ms: int, trace: bytes | None) -> Encoded:
         """Raises UnknownTopic, TooLarge."""
         topic = out.to
-        value, headers = topic.codec.encode(out.value, Envelope(out.id or cause, out.key, now_ms, self.source))
+        envelope = Envelope(out.id or f"{cause}/{number}", out.key, now_ms, self.source)
+        value, headers = topic.codec.encode(out.value, envelope)
         if context := trace or out.trace:
             headers.append(("traceparent", context))
         key = out.key.encode()
@@ -88,7 +91,7 @@ class Runtime(NamedTuple):
         return Encoded(topic.name, partition_of(key, self.count(topic.name)), key, value, headers)
 
     def encode_all(self, outs: Iterable[Out], cause: str, now_ms: int, trace: bytes | None) -> list[Encoded]:
-        return [self.encode(out, f"{cause}/{n}", now_ms, trace) for n, out in enumerate(outs)]
+        return [self.encode(out, number, cause, now_ms, trace) for number, out in enumerate(outs)]
 
 
 class Lane:

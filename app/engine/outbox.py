@@ -52,15 +52,16 @@ class Outbox:
         self.records, self.bytes = 0, 0
 
     def append(self, out: Encoded, timestamp_ms: int) -> None:
-        self.add(TopicPartition(out.topic, out.partition), timestamp_ms, out.key, out.value, out.headers)
+        self.add((out.topic, out.partition), timestamp_ms, out.key, out.value, out.headers)
         self.bytes += len(out.value or b"") + 100
 
     def add(
-        self, at: TopicPartition, timestamp_ms: int, key: bytes | None, value: bytes | None, headers: list[Any]
+        self, at: tuple[str, int], timestamp_ms: int, key: bytes | None, value: bytes | None, headers: list[Any]
     ) -> None:
-        batches = self.batches.get(at)
+        """`at` may be a plain tuple: making a TopicPartition for each record would cost more than the append."""
+        batches = self.batches.get(at)  # equal, and of equal hash
         if batches is None:
-            batches = self.batches[at] = [Batch()]
+            batches = self.batches[TopicPartition(*at)] = [Batch()]
         if not batches[-1].append(timestamp_ms, key, value, headers):
             batches.append(Batch())
             batches[-1].append(timestamp_ms, key, value, headers)

@@ -68,7 +68,7 @@ class Due(NamedTuple):
     due_ms: int
 
 
-class Out(NamedTuple):
+class Out(msgspec.Struct, frozen=True, gc=False):
     """One record to send. Without an id it gets one derived from the record that caused it.
 
     `trace` is the context that it gets where that record had none.
