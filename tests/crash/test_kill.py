@@ -1,4 +1,4 @@
-"""Rule F2: a worker that dies anywhere, at any time, with or without its disk, changes nothing of what comes out (D1)."""
+"""Rule F2: a worker that dies anywhere, at any time, with its disk or without, changes nothing of what comes out."""
 
 from __future__ import annotations
 

@@ -47,7 +47,8 @@ def test_s2_deleted_and_damaged_stores_are_restored_from_the_changelog(toy_row: 
     toy_row.add(*additions(1))
     toy_row.until_summed()
     (rebuilt,) = damaged.events("store_rebuilt")
-    assert all(word in rebuilt["error"] for word in ("table accounts", "format 1", victim, f"{toy_row.additions}/2 at "))
+    named = ("table accounts", "format 1", victim, f"{toy_row.additions}/2 at ")
+    assert all(word in rebuilt["error"] for word in named)
     damaged.kill()
 
     shutil.rmtree(stores(toy_row))
@@ -173,6 +174,6 @@ def ahead(path: Path) -> None:
     meta = msgspec.msgpack.decode(store[b"M"])
     meta[4] = 1_000_000
     store[b"M"] = msgspec.msgpack.encode(meta)
-    for key in [key for key in store.keys() if key.startswith(STATE)]:
+    for key in [key for key in store if key.startswith(STATE)]:
         del store[key]
     store.close()

@@ -143,12 +143,12 @@ class Kafka:
                 for partition in range(self.topics()[topic])
             }
 
-    def _reader(self, topic: str) -> Consumer:
+    def _reader(self, topic: str, isolation: str = "read_committed") -> Consumer:
         reader = Consumer(
             {
                 "bootstrap.servers": self.bootstrap,
                 "group.id": "a-test-reads",
-                "isolation.level": "read_committed",
+                "isolation.level": isolation,
                 "enable.auto.commit": False,
                 "enable.partition.eof": True,
                 "fetch.wait.max.ms": 50,

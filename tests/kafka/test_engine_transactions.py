@@ -1,0 +1,284 @@
+"""One transactional id against a real broker that does not always answer: rules X1, X3, X4, X5 and T3."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import msgspec
+import pytest
+from aiokafka.client import AIOKafkaClient, CoordinationType
+from aiokafka.structs import TopicPartition
+from confluent_kafka import TopicPartition as Place
+
+from app.engine import recovery, startup
+from app.engine.outbox import Outbox
+from app.engine.protocol import EndTxn, Fenced, InitProducerId, Produce, UnpinnedRecord
+from app.engine.recovery import Refused, restore, stable_offsets
+from app.engine.rocks import Identity, RocksStore
+from app.engine.transaction import Claim, Transactions
+from deploy.kafka import Broker
+from tests.support.accounts import Accounts, accounts
+from tests.support.kafka import Kafka, wait_for
+from tests.support.toy import Addition
+
+NOBODY = Claim(-1, "", None)
+LAST_EPOCH = 32_766
+
+
+@pytest.fixture
+async def client(kafka: Kafka) -> AsyncIterator[AIOKafkaClient]:
+    connected = AIOKafkaClient(bootstrap_servers=kafka.bootstrap, request_timeout_ms=15_000, retry_backoff_ms=50)
+    await connected.bootstrap()
+    yield connected
+    await connected.close()
+
+
+@pytest.fixture
+async def topic(kafka: Kafka, client: AIOKafkaClient, prefix: str) -> str:
+    name = f"{prefix}outs"
+    kafka.create(name, partitions=2)
+    await client.set_topics([name])
+    return name
+
+
+class Produced(NamedTuple):
+    topics: list[Any]
+
+
+class Lossy(Transactions):
+    """The first answer to each request of the kinds in `losing` is lost, after the broker has acted."""
+
+    losing: tuple[Any, ...] = ()
+
+    async def _send(self, node: int, request: Any) -> Any:
+        answer = await super()._send(node, request)
+        if type(request) in self.losing:
+            self.losing = tuple(kind for kind in self.losing if kind is not type(request))
+            raise ConnectionError("the answer was lost")
+        return answer
+
+
+def transactions(client: AIOKafkaClient, prefix: str) -> Lossy:
+    return Lossy(client, f"{prefix}id", f"{prefix}group", 10_000)
+
+
+def batches(topic: str, *values: bytes, number: int = 0) -> Any:
+    outbox = Outbox()
+    for value in values:
+        outbox.add(TopicPartition(topic, number), 1, b"k", value, [])
+    return outbox.take()
+
+
+def values(kafka: Kafka, topic: str) -> list[bytes | None]:
+    return [record.value for record in kafka.read_all(topic)]
+
+
+@pytest.mark.parametrize("losing", [(EndTxn,), (Produce,), (InitProducerId,), (Produce, EndTxn)])
+async def test_x3_a_lost_answer_neither_loses_nor_repeats(
+    kafka: Kafka, client: AIOKafkaClient, topic: str, prefix: str, losing: tuple[Any, ...]
+) -> None:
+    """EndTxn repeated with the same pair settles it; a batch sent twice is known by its sequence."""
+    mine = transactions(client, prefix)
+    mine.losing = losing
+    await mine.init()
+    first = await mine.commit(batches(topic, b"1", b"2"), {}, NOBODY)
+    second = await mine.commit(batches(topic, b"3"), {}, NOBODY)
+    assert (mine.losing, mine.trouble) == ((), None)
+    assert values(kafka, topic) == [b"1", b"2", b"3"]
+    assert (first, second) == ({TopicPartition(topic, 0): 0}, {TopicPartition(topic, 0): 3})
+
+
+def test_x3_a_duplicate_whose_offset_is_unknown_moves_no_offset() -> None:
+    mine = Transactions(client=None, transactional_id="t", group="g", timeout_ms=1)  # type: ignore[arg-type]  # asks nobody
+    at = TopicPartition("outs", 0)
+    left, bases = {at: b""}, {at: 5}
+    answer = Produced([("outs", [(0, 46, -1, -1, 0, [], None, {})], {})])
+    assert mine._produced(answer, left, bases) is None
+    assert (left, bases) == ({}, {})
+
+
+async def test_x3_after_an_abort_the_sequences_begin_anew(
+    kafka: Kafka, client: AIOKafkaClient, topic: str, prefix: str
+) -> None:
+    mine = transactions(client, prefix)
+    await mine.init()
+    await mine.commit(batches(topic, b"1"), {}, NOBODY)
+    await mine._produce_all(batches(topic, b"dropped"), {})
+    await mine.abort()
+    await mine.commit(batches(topic, b"2"), {}, NOBODY)
+    assert values(kafka, topic) == [b"1", b"2"]
+
+
+async def test_x3_the_epoch_runs_over_to_a_new_producer_id(
+    kafka: Kafka, client: AIOKafkaClient, topic: str, prefix: str
+) -> None:
+    """And who still has the old one is fenced: by code 49 then."""
+    mine, zombie = transactions(client, prefix), transactions(client, prefix)
+    await mine.init()
+    node = await mine._coordinator(CoordinationType.TRANSACTION, mine._id)
+    while mine._epoch < LAST_EPOCH - 6:
+        count = min(500, LAST_EPOCH - 6 - mine._epoch)
+        await asyncio.gather(*[_quick_init(mine, node) for _ in range(count)])
+    await mine.init()
+    zombie._producer_id, zombie._epoch = before = mine._producer_id, mine._epoch
+    for n in range(10):
+        await mine.commit(batches(topic, b"%d" % n), {}, NOBODY)
+    assert mine._producer_id != before[0]
+    assert values(kafka, topic) == [b"%d" % n for n in range(10)]
+    with pytest.raises(Fenced):
+        await zombie.commit(batches(topic, b"zombie"), {TopicPartition(topic, 0): 1}, NOBODY)
+    assert len(values(kafka, topic)) == 10
+
+
+async def _quick_init(mine: Transactions, node: int) -> None:
+    answer = await mine._send(node, InitProducerId(mine._id, 10_000, -1, -1, {}))
+    if answer.error_code == 0:
+        mine._epoch = max(mine._epoch, answer.epoch)
+
+
+async def test_x3_a_failed_requests_siblings_are_over_when_it_is_raised(
+    client: AIOKafkaClient, topic: str, prefix: str
+) -> None:
+    mine = transactions(client, prefix)
+    await mine.init()
+    before = asyncio.all_tasks()
+    with pytest.raises(Fenced):
+        await mine.commit(batches(topic, b"1"), {TopicPartition(topic, 0): 1}, Claim(99, "nobody", None))
+    assert {task for task in asyncio.all_tasks() - before if "commit" in repr(task) or "produce" in repr(task)} == set()
+
+
+async def test_x1_a_newer_claimant_fences_and_a_stale_claim_of_the_group_too(
+    kafka: Kafka, client: AIOKafkaClient, topic: str, prefix: str
+) -> None:
+    older, newer = transactions(client, prefix), transactions(client, prefix)
+    await older.init()
+    await newer.init()
+    with pytest.raises(Fenced):
+        await older.commit(batches(topic, b"older"), {}, NOBODY)
+    with pytest.raises(Fenced):
+        await newer.commit(batches(topic, b"stale"), {TopicPartition(topic, 0): 5}, Claim(7, "gone", "gone"))
+    await newer.init()
+    await newer.commit(batches(topic, b"newer"), {}, NOBODY)
+    assert values(kafka, topic) == [b"newer"]
+    assert await stable_offsets(client, f"{prefix}group", [TopicPartition(topic, 0)]) == {TopicPartition(topic, 0): -1}
+
+
+async def test_r2_a_batch_that_is_too_large_for_its_topic_is_told_from_other_failures(
+    kafka: Kafka, client: AIOKafkaClient, prefix: str
+) -> None:
+    name = f"{prefix}small"
+    kafka.create(name, max_message_bytes="10000")
+    await client.set_topics([name])
+    mine = transactions(client, prefix)
+    await mine.init()
+    with pytest.raises(UnpinnedRecord, match="MessageSizeTooLarge"):
+        await mine.commit(batches(name, bytes(20_000)), {}, NOBODY)
+    await mine.abort()
+    await mine.commit(batches(name, b"small"), {}, NOBODY)
+    assert values(kafka, name) == [b"small"]
+
+
+async def test_a_record_larger_than_a_batch_has_one_of_its_own(
+    kafka: Kafka, client: AIOKafkaClient, topic: str, prefix: str
+) -> None:
+    mine = transactions(client, prefix)
+    await mine.init()
+    sizes = [10, 1_000_000, 10, 600_000, 600_000]
+    bases = await mine.commit(batches(topic, *[bytes(size) for size in sizes]), {}, NOBODY)
+    assert [len(value or b"") for value in values(kafka, topic)] == sizes
+    assert 0 < bases[TopicPartition(topic, 0)] <= 4
+
+
+async def test_s6_a_log_that_stays_hidden_is_refused_and_says_where(
+    toy_row: Accounts, client: AIOKafkaClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recovery, "HELD_S", 0.5)
+    store = RocksStore(tmp_path / "task-0", Identity("c", "t"), oldest_ms=0, clock_ms=1)
+    name, at = toy_row.alarms_topic, TopicPartition(toy_row.alarms_topic, 0)
+    await client.set_topics([name])
+    with toy_row.open_transaction() as producer:
+        producer.produce(name, partition=0, key=b"\1a", value=b"x")
+        producer.flush(10)
+        with pytest.raises(Refused, match=f"{name}/0: held by an open transaction at 0, its end is 1"):
+            await restore(client, at, store, lambda _done, _left: None)
+    store.close()
+
+
+async def test_x5_the_finalized_feature_of_the_broker_is_read(client: AIOKafkaClient, monkeypatch: Any) -> None:
+    await startup.check_broker(client)
+    monkeypatch.setattr(startup, "TRANSACTION_VERSION", 3)
+    with pytest.raises(startup.NotReady, match=r"transaction\.version is 2: 3 or more is needed"):
+        await startup.check_broker(client)
+
+
+def test_x4_when_a_participants_topic_is_deleted_the_worker_stops_and_names_it(toy_row: Accounts) -> None:
+    """Nothing is dead-lettered for it; once the topic is back, all of it goes on."""
+    worker = toy_row.workers.ready()
+    toy_row.add(*[Addition(f"a-{n}", 1) for n in range(20)])
+    toy_row.until_summed()
+    toy_row.kafka.delete(toy_row.sums_topic)
+    toy_row.kafka.write(toy_row.additions, ("a-1", msgspec.json.encode(Addition("a-1", 1))))
+    assert worker.wait(60) == 4
+    assert toy_row.sums_topic in worker.events("worker_failed")[0]["error"]
+    refused = toy_row.workers.start()
+    assert refused.wait() == 1
+    assert f"topics missing: {toy_row.sums_topic}" in refused.events("worker_refused")[0]["error"]
+    toy_row.kafka.create(toy_row.sums_topic)
+    toy_row.workers.ready()
+    toy_row.until_summed(1)
+    assert toy_row.sums()["a-1"][0].additions == 2
+    assert toy_row.kafka.read_all(toy_row.dead_letters) == []
+
+
+def test_x4_a_broker_that_goes_and_comes_back_costs_nothing(prefix: str, tmp_path: Path) -> None:
+    """The worker waits for it, or stops and is started again."""
+    broker = Broker(tmp_path / "broker", heap="128m")
+    broker.start()
+    try:
+        with accounts(Kafka(broker.bootstrap), prefix, tmp_path) as row:
+            worker = row.workers.ready()
+            row.add(*[Addition(f"a-{n % 20}", 1) for n in range(2_000)])
+            row.until_summed(1)
+            broker.kill()
+            broker.start()
+            again = Accounts(Kafka(broker.bootstrap), prefix, row.workers)
+            again.added = row.added
+            again.add(*[Addition(f"a-{n % 20}", 1) for n in range(100)])
+            wait_for(lambda: worker.code is not None or total(again) == again.added, "records, or the worker's end", 60)
+            if worker.code is not None:
+                assert worker.code == 4
+                worker = row.workers.ready()
+            again.until_summed(within_s=60)
+            assert worker.stop() == 0
+            again.assert_exact()
+    finally:
+        broker.stop()
+
+
+def total(row: Accounts) -> int:
+    return sum(map(len, row.sums().values()))
+
+
+def test_x1_outputs_states_and_positions_are_one_transaction(toy_row: Accounts) -> None:
+    """Killed before its end, all of them are in the logs and none of them counts."""
+    toy_row.workers.ready().stop()
+    doomed = toy_row.workers.start(fault="kill@before_end")
+    toy_row.add(*[Addition(f"a-{n}", 1, 100) for n in range(40)])
+    assert doomed.wait() == -9
+    ends = {topic: uncommitted(toy_row.kafka, topic) for topic in (toy_row.sums_topic, toy_row.changelog)}
+    assert all(end > 0 for end in ends.values())
+    assert (toy_row.sums(), toy_row.logged()) == ({}, ({}, {}))
+    assert all(offset < 0 for offset in toy_row.kafka.committed(toy_row.group).values())
+    worker = toy_row.workers.ready()
+    toy_row.until_alarmed(*[f"a-{n}" for n in range(40)])
+    assert worker.stop() == 0
+    toy_row.assert_exact()
+
+
+def uncommitted(kafka: Kafka, topic: str) -> int:
+    with kafka._reader(topic, isolation="read_uncommitted") as reader:
+        marks = [reader.get_watermark_offsets(Place(topic, number), timeout=10) for number in range(4)]
+    return sum(end for _, end in marks)
