@@ -5,7 +5,6 @@ Both are preloaded while no worker runs. The definition is the demo's, but with 
 
 from __future__ import annotations
 
-import asyncio
 import os
 import re
 import subprocess
@@ -103,7 +102,7 @@ class Product:
 
     def create_topics(self) -> None:
         """Raises Failed."""
-        asyncio.run(shop.open_shop(self.cluster.bootstrap))
+        self.cluster.create(*shop.THEIRS)
         made = subprocess.run(
             self.command("topics", "create"), env=self._environment, capture_output=True, text=True, check=False
         )
