@@ -55,17 +55,17 @@ class Timers:
         """Fires what is due and may fire; returns how many index entries were met."""
         if self.first_due is None:
             return 0
-        until_ms, late = now_ms, False
+        until_ms, late, held = now_ms, False, False
         for at in self._sources:
             clear_ms = self._clear_until(at, now_ms, sight, read.get(at.topic, Reading()))
             if clear_ms >= self.first_due:
                 self._stuck.pop(at, None)
                 until_ms = min(until_ms, clear_ms)
-            elif not self._waited_enough(at, sight):
-                return 0
-            else:
+            elif self._waited_enough(at, sight):
                 late = True
-        fired = self.task.fire(now_ms, until_ms)
+            else:
+                held = True
+        fired = 0 if held else self.task.fire(now_ms, until_ms)
         metrics.TIMERS_HELD.add((), fired if late else 0)
         return fired
 

@@ -77,7 +77,7 @@ class Accounts:
                     states[key[1:].decode()] = codec.unpack(value)
         return Changelog(states, positions)
 
-    def assert_exact(self, amounts: dict[str, list[int]] | None = None) -> None:
+    def assert_exact(self) -> None:
         """Every account's sums count 1 to n, none twice and none missing; the changelog agrees, and the group."""
         found, log = self.sums(), self.logged()
         for account, told in found.items():

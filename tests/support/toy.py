@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 import msgspec
@@ -45,7 +45,7 @@ class Limit(msgspec.Struct, frozen=True):
 
 class Json:
     def __init__(self, of: type[Any]) -> None:
-        self._read = reader(of)
+        self._read: Callable[[bytes], Any] = reader(of)
 
     def decode(self, value: bytes | None, _headers: Headers) -> Any:
         return self._read(value or b"")

@@ -3,26 +3,23 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
-from time import perf_counter
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
 import pytest
 
 from app.domain.errors import NotYet, PassedOver
-from app.engine.driver import EPOCH_MS, Driver, Sent
-from app.engine.lane import Encoded, Runtime, UnknownTopic
+from app.engine.driver import EPOCH_MS, Driver
+from app.engine.lane import Encoded, UnknownTopic
 from app.engine.processor import Change, Due, Out, Processor, Record, Table
-from app.engine.store import MemoryStore, Write
 from app.engine.stored import Codec, NewerFormat, Unreadable
-from app.engine.task import Rewind, Task
-from app.engine.topology import build
+from app.engine.task import Rewind
 from app.wire.partition import partition
 from app.wire.topics import Topic
-from tests.support.toy import Account, Addition, Json, Limit, Sum, noting, toy
+from tests.support.one_task import TOY, A, B, Bench, C, keys, records
+from tests.support.toy import Account, Addition, Json, Limit, Sum, noting
 
-TOY = toy("unit.")
 BAD_ACTS = ("refuse", "break", "unstorable")
 
 
@@ -101,59 +98,6 @@ def test_r2_careful_mode_decides_the_same() -> None:
     assert plain.outputs(TOY.alarms) == careful.outputs(TOY.alarms)
     assert letters(plain) == letters(careful)
     assert plain.table(TOY.accounts) == careful.table(TOY.accounts)
-
-
-class Bench:
-    """One task of the toy row over a memory store; what it sends is kept until it is committed."""
-
-    def __init__(self, processor: Processor = TOY.processor, readings: Any = None, cache_bytes: int = 1 << 20) -> None:
-        self.sent: list[Encoded] = []
-        self.complaints: list[str] = []
-        self.store = MemoryStore()
-        runtime = Runtime(
-            _Four(), lambda out, _: self.sent.append(out), readings or {}, self._complain, lambda: EPOCH_MS
-        )
-        (sub,) = build([processor], {}).values()
-        self.task = Task(sub, 0, self.store, runtime, cache_bytes)
-        self.topic = next(iter(sub.readers))
-        self.task.start({self.topic: 0})
-
-    def _complain(self, event: str, **_: Any) -> None:
-        self.complaints.append(event)
-
-    def process(self, records: Sequence[Sent], begin: int = 0, now_ms: int = EPOCH_MS, seconds: float = 60) -> int:
-        return self.task.process(self.topic, records, begin, now_ms, perf_counter() + seconds)
-
-    def commit(self) -> Write:
-        write = self.task.snapshot().write
-        self.store.write(write)
-        self.task.wrote(write)
-        return write
-
-    def rewind(self) -> int:
-        self.sent.clear()
-        self.task.rewind()
-        return self.task.positions[self.topic]
-
-
-class _Four(dict[str, int]):
-    def get(self, topic: str, _default: Any = None) -> Any:
-        return None if topic.endswith("gone") else 4
-
-
-def keys(count: int) -> list[str]:
-    """Of partition 0."""
-    return [key for key in (f"k-{n}" for n in range(20 * count)) if partition(key.encode(), 4) == 0][:count]
-
-
-def records(additions: Iterable[Addition], first: int = 0, timestamp: int = EPOCH_MS) -> list[Sent]:
-    return [
-        Sent(first + n, timestamp, addition.account.encode(), msgspec.json.encode(addition))
-        for n, addition in enumerate(additions)
-    ]
-
-
-A, B, C = keys(3)
 
 
 def test_r2_a_bug_sends_nothing_and_only_the_second_time_it_is_a_dead_letter() -> None:
@@ -352,7 +296,7 @@ def test_s1_a_newer_format_stops_the_task() -> None:
     bench = Bench()
     newer: Table[Account] = Table("accounts", 1, Account, format=2)
     bench.store._states[b"\1" + A.encode()] = Codec(newer).pack(Account(1, 1))
-    with pytest.raises(NewerFormat, match="table accounts.*format 2, and 1"):
+    with pytest.raises(NewerFormat, match=r"table accounts.*format 2, and 1"):
         bench.process(records([Addition(A, 1)]))
 
 
@@ -509,7 +453,9 @@ def test_c2_timers_fired_while_a_write_is_on_its_way_lose_no_entry() -> None:
     bench.task.wrote(on_its_way)
     bench.task.fire(EPOCH_MS + 100, EPOCH_MS + 100)
     bench.commit()
-    assert sorted(out.key or b"" for out in bench.sent if out.topic == "unit.alarms") == sorted([A.encode(), B.encode()])
+    assert sorted(out.key or b"" for out in bench.sent if out.topic == "unit.alarms") == sorted(
+        [A.encode(), B.encode()]
+    )
 
 
 def test_c2_at_most_256_timers_a_chunk() -> None:
@@ -606,4 +552,7 @@ def test_a_record_that_is_passed_over_has_that_fate_and_its_reason() -> None:
 
     bench = Bench(Processor(run, (TOY.additions,), None, (), "passes", timers=False))
     bench.process(records([Addition(A), Addition(A)]))
-    assert bench.task.snapshot().fates == {(bench.topic, "passed-over", "duplicate"): 2, (bench.topic, "processed", ""): 0}
+    assert bench.task.snapshot().fates == {
+        (bench.topic, "passed-over", "duplicate"): 2,
+        (bench.topic, "processed", ""): 0,
+    }
