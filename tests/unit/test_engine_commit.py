@@ -45,7 +45,12 @@ class Notebook:
         if self.failure is not None:
             raise self.failure
         self.ended.append(perf_counter())
+        await self._tell()
         return dict.fromkeys(batches, 100)
+
+    async def _tell(self) -> None:
+        async with self.changed:
+            self.changed.notify_all()
 
 
 class Desk:
