@@ -222,7 +222,7 @@ def test_an_outbox_cuts_batches_by_size_and_keeps_the_order() -> None:
     outbox.add(TopicPartition("t", 0), EPOCH_MS, None, None, [])
     batches = outbox.take()
     assert outbox.take() == {}
-    found = []
+    found: list[Any] = []
     for batch in batches[at]:
         raw = batch.build(7, 2, len(found))
         inner = MemoryRecords(raw).next_batch()

@@ -1,0 +1,160 @@
+"""Rule S1: what lies on disks and in changelogs is read by every later version.
+
+The bytes of each format stay here for ever: a change of a state adds a new one, and the old ones still decode.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import Any
+
+import msgspec
+import pytest
+
+from app.domain.breaker import Breaker, Sighting, State
+from app.domain.messages import Error
+from app.domain.saga_state import Entry, Open, Progress, Saga, StepState, Wait
+from app.domain.saga_state import State as SagaState
+from app.domain.window import Window
+from app.engine.processor import Table
+from app.engine.stored import (
+    POSITIONS_KEY,
+    Codec,
+    NewerFormat,
+    Positions,
+    Unreadable,
+    decode_positions,
+    due_of,
+    encode_positions,
+    mark_of,
+)
+from tables.breaker import breakers
+from tables.saga import sagas
+from tests.support.toy import Account, toy
+
+ACCOUNT = Account(3, -70_000, 1_790_000_000_123, "note")
+
+SAGA = Saga(
+    saga="order",
+    id="order/o-1",
+    version=2,
+    key="o-1",
+    run=1,
+    state=SagaState.COMPENSATING,
+    seq=7,
+    started_at=1_790_000_000_000,
+    deadline_at=1_790_000_600_000,
+    due_at=1_790_000_030_000,
+    data=b'{"qty":2}',
+    origin_topic="orders",
+    origin_key="o-1",
+    steps=(
+        Progress("reserve", StepState.DONE, 1_790_000_000_020, 1_790_000_000_010, 1, 0, 0, False, b'{"id":"r-1"}'),
+        Progress("charge", StepState.IN_DOUBT, 1_790_000_000_040, 1_790_000_000_030, 3, 2, 1, True, None),
+    ),
+    open=Open("undo", 0, 2, Wait.REPLY, 1_790_000_000_050, 4),
+    error=Error("card.declined", "no cover", 250),
+    ended_at=1_790_000_000_060,
+    history=(Entry("started", 1_790_000_000_000), Entry("step_sent", 1_790_000_000_010, "reserve", 1)),
+    stuck="why",
+)
+
+BREAKER = Breaker(
+    State.OPEN,
+    1_790_000_000_000,
+    1_790_000_060_000,
+    True,
+    Window(10, b"\0\1\2\3", 2, 2, 1),
+    5,
+    Sighting(at=1_790_000_000_001, outcome="failure", caller="orders", error="timeout"),
+    Sighting(at=1_790_000_000_002),
+    9,
+)
+
+GOLDEN: list[tuple[Table[Any], Any, str]] = [
+    (
+        toy("unit.").accounts,
+        ACCOUNT,
+        "0100000001a0c4506c7b9403d2fffeee90cf000001a0c4506c7ba46e6f7465",
+    ),
+    (
+        sagas,
+        SAGA,
+        "0103000001a0c450e130dc0014a56f72646572a96f726465722f6f2d3102a36f2d3101ac434f4d50454e534154494e47"
+        "07cf000001a0c4506c00cf000001a0c45993c0cf000001a0c450e130c4097b22717479223a327da66f7264657273a36f"
+        "2d319299a772657365727665a4444f4e45cf000001a0c4506c14cf000001a0c4506c0a010000c2c40c7b226964223a22"
+        "722d31227d99a6636861726765a8494e5f444f554254cf000001a0c4506c28cf000001a0c4506c1e030201c3c096a475"
+        "6e646f0002a57265706c79cf000001a0c4506c320483a4636f6465ad636172642e6465636c696e6564a76d6573736167"
+        "65a86e6f20636f766572ae72657472795f61667465725f6d73ccfacf000001a0c4506c3c9294a773746172746564cf00"
+        "0001a0c4506c00c0c094a9737465705f73656e74cf000001a0c4506c0aa77265736572766501a3776879c0",
+    ),
+    (
+        breakers,
+        BREAKER,
+        "0101000001a0c451566099a44f50454ecf000001a0c4506c00cf000001a0c4515660c3950ac404000102030202010584"
+        "a26174cf000001a0c4506c01a76f7574636f6d65a76661696c757265a663616c6c6572a66f7264657273a56572726f72"
+        "a774696d656f757481a26174cf000001a0c4506c0209",
+    ),
+]
+
+POSITIONS = Positions({"orders": 7, "replies": 1 << 40}, 1_790_000_000_000, "group", 4)
+POSITIONS_BYTES = "9482a66f726465727307a77265706c696573cf0000010000000000cf000001a0c4506c00a567726f757004"
+
+
+@pytest.mark.parametrize(("table", "state", "golden"), GOLDEN, ids=[table.name for table, _, _ in GOLDEN])
+def test_s1_format_1_is_written_and_read_as_ever(table: Table[Any], state: Any, golden: str) -> None:
+    stored = bytes.fromhex(golden)
+    assert Codec(table).pack(state) == stored
+    assert Codec(table).unpack(stored) == state
+    assert (stored[0], stored[2:10], mark_of(stored)) == (1, struct.pack(">q", table.due(state)), table.mark(state))
+    assert due_of(stored) == table.due(state)
+
+
+def test_s1_table_ids_are_written_and_never_reused() -> None:
+    assert {table.name: table.id for table in (sagas, breakers)} == {"sagas": 1, "breakers": 2}
+
+
+def test_s1_a_state_without_a_due_has_0_there() -> None:
+    assert Codec(breakers).pack(Breaker())[2:10] == bytes(8)
+    assert due_of(Codec(sagas).pack(msgspec.structs.replace(SAGA, due_at=0))) == 0
+
+
+def test_s1_marks_are_ordinals_in_an_order_that_only_grows() -> None:
+    assert sagas.marks[:8] == (
+        "RUNNING",
+        "HOLDING",
+        "PAUSED",
+        "COMPENSATING",
+        "COMPLETED",
+        "COMPENSATED",
+        "IN_DEBT",
+        "ABANDONED",
+    )
+    assert [breakers.marks[breakers.mark(Breaker(state))] for state in State] == list(State)
+    assert max(len(sagas.marks), len(breakers.marks)) <= 16
+
+
+def test_s1_a_field_is_appended_with_a_default() -> None:
+    class Longer(msgspec.Struct, frozen=True, array_like=True):
+        additions: int = 0
+        total: int = 0
+        alarm_at: int = 0
+        note: Any = None
+        since: int = 5
+
+    stored = bytes.fromhex(GOLDEN[0][2])
+    assert Codec(Table("accounts", 1, Longer)).unpack(stored) == Longer(3, -70_000, 1_790_000_000_123, "note", 5)
+
+
+def test_s1_a_newer_format_is_refused_by_name_and_anything_else_is_unreadable() -> None:
+    stored = bytes.fromhex(GOLDEN[1][2])
+    with pytest.raises(NewerFormat, match="table sagas: format 2, and 1 is the newest known"):
+        Codec(sagas).unpack(b"\2" + stored[1:])
+    with pytest.raises(Unreadable, match="table sagas, format 1"):
+        Codec(sagas).unpack(stored[:-1])
+
+
+def test_s4_positions_are_written_and_read_as_ever() -> None:
+    assert encode_positions(POSITIONS) == bytes.fromhex(POSITIONS_BYTES)
+    assert decode_positions(bytes.fromhex(POSITIONS_BYTES)) == POSITIONS
+    assert POSITIONS_KEY == b"\0positions"
