@@ -174,6 +174,6 @@ def ahead(path: Path) -> None:
     meta = msgspec.msgpack.decode(store[b"M"])
     meta[4] = 1_000_000
     store[b"M"] = msgspec.msgpack.encode(meta)
-    for key in [key for key in store if key.startswith(STATE)]:
+    for key in [key for key in store.keys() if key.startswith(STATE)]:  # noqa: SIM118  a store is no mapping
         del store[key]
     store.close()
