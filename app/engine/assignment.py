@@ -19,6 +19,7 @@ from app.engine.lane import Runtime
 from app.engine.owned import Owned, tasks_of
 from app.engine.recovery import stable_offsets, starting_positions
 from app.engine.rocks import Identity, RocksStore
+from app.engine.slots import STORES
 from app.engine.task import Task
 from app.engine.topology import SubTopology
 from app.engine.transaction import Claim, Transactions
@@ -126,7 +127,7 @@ class Assignment:
     def _open(self, row: str, number: int, sub: SubTopology) -> Owned:
         place, means, clock_ms = self._means.place, self._means, self._runtime.clock()
         identity = Identity(place.cluster, place.topic_ids[changelog(row).name])
-        path = place.directory / "stores" / f"{row}-{number}"
+        path = place.directory / STORES / f"{row}-{number}"
         store = RocksStore(path, identity, oldest_ms=clock_ms - HALF_OF_DELETE_RETENTION_MS, clock_ms=clock_ms)
         return Owned(Task(sub, number, store, self._runtime, means.cache_bytes), store, means.timer_wait_s)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from pathlib import Path
 from time import monotonic
 from typing import Any, NamedTuple
 
@@ -13,9 +14,11 @@ from aiokafka.structs import TopicPartition
 from app.engine.engine import Engine
 from app.engine.owned import Owned
 from app.engine.protocol import UNREACHABLE, DescribeProducers
+from app.engine.sweep import sweep
 from app.telemetry import metrics
 
 BEAT_S = 1.0
+SWEEP_S = 3_600.0
 RESTORING_S, LOOP_S, JOINING_S, STUCK_S, HELD_S, BROKER_S = 30.0, 30.0, 60.0, 60.0, 60.0, 5.0
 
 
@@ -28,8 +31,9 @@ class Finding(NamedTuple):
 
 
 class Pulse:
-    def __init__(self, engine: Engine, client: AIOKafkaClient) -> None:
-        self.engine, self._client = engine, client
+    def __init__(self, engine: Engine, client: AIOKafkaClient, stores: Path) -> None:
+        self.engine, self._client, self._stores = engine, client, stores
+        self._sweep_at = monotonic() + SWEEP_S
         self.started_at = monotonic()
         self._open_since: dict[TopicPartition, float] = {}
         self._producers: dict[TopicPartition, int | None] = {}
@@ -39,9 +43,15 @@ class Pulse:
         while True:
             await asyncio.sleep(BEAT_S)
             self._measure()
+            self._sweep()
             for at, since in list(self._open_since.items()):
                 if monotonic() - since > HELD_S and at not in self._producers:
                     self._producers[at] = await self._holder(at)
+
+    def _sweep(self) -> None:
+        if monotonic() > self._sweep_at:
+            self._sweep_at = monotonic() + SWEEP_S
+            sweep(self._stores, [owned.task.name for owned in self.engine.owned.values()])
 
     def _measure(self) -> None:
         states: dict[tuple[str, ...], float] = {}

@@ -30,7 +30,8 @@ from app.engine.processor import Out, Processor, Reading, View
 from app.engine.pulse import Pulse
 from app.engine.readings import Complete
 from app.engine.recovery import Refused
-from app.engine.slots import Slot, take
+from app.engine.slots import STORES, Slot, take
+from app.engine.stored import Unreadable
 from app.engine.topology import SubTopology, build
 from app.engine.transaction import Claim, Transactions
 from app.engine.transport import ChunkTopic, Transport
@@ -71,7 +72,8 @@ class Worker:
         if self.stopping.is_set():
             log.warning("failed_while_stopping", error=f"{type(error).__name__}: {error}")
             return
-        code = TWIN if isinstance(error, FencedInstanceIdError) else REFUSED if isinstance(error, Refused) else FAILED
+        definite = isinstance(error, Refused | Unreadable)  # a restart would meet it again
+        code = TWIN if isinstance(error, FencedInstanceIdError) else REFUSED if definite else FAILED
         log.error(
             "worker_failed", error=f"{type(error).__name__}: {error}", exit_code=code, exc_info=code == FAILED and error
         )
@@ -90,6 +92,7 @@ class Worker:
         await startup.reach(self.client, plan.bootstrap)
         await startup.check_broker(self.client)
         await self._topics()
+        await startup.reach_group(self.client, plan.group)
 
     async def _topics(self) -> None:
         plan, topics = self.plan, self._wanted()
@@ -124,7 +127,7 @@ class Worker:
         self.app = self._app(self.slot.instance, self.slot.directory / "faust")
         self._hear_the_group()
         self.engine = self.app.engine = self._engine()
-        self.pulse = Pulse(self.engine, self.client)
+        self.pulse = Pulse(self.engine, self.client, self.slot.directory / STORES)
         async with around(self), self._background():
             await before_joining(self)
             await self.app.start()

@@ -16,6 +16,7 @@ from uuid import uuid4
 import msgspec
 
 SLOTS = 1_000
+STORES = "stores"  # the directory below a slot that holds one store a task
 
 
 class NoSlot(Exception):

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 from collections.abc import Iterable, Mapping
 from importlib.metadata import version
 from importlib.util import find_spec
 
-from aiokafka.client import AIOKafkaClient
-from aiokafka.errors import KafkaConnectionError
+from aiokafka.client import AIOKafkaClient, CoordinationType
+from aiokafka.errors import GroupCoordinatorNotAvailableError, KafkaConnectionError
 
 from app.engine.protocol import FINALIZED, ApiVersions
 from app.engine.topology import SubTopology
@@ -52,6 +53,17 @@ async def reach(client: AIOKafkaClient, bootstrap: str) -> None:
         raise NotReady(
             f"no Kafka broker answers at {bootstrap} (spring.kafka.bootstrap-servers, IOPT_KAFKA)"
         ) from error
+
+
+async def reach_group(client: AIOKafkaClient, group: str) -> None:
+    """Until the group has a coordinator: on a new cluster that takes a moment, and aiokafka calls it an error."""
+    while True:
+        try:
+            await client.coordinator_lookup(CoordinationType.GROUP, group)
+        except GroupCoordinatorNotAvailableError:
+            await asyncio.sleep(0.1)
+        else:
+            return
 
 
 async def check_broker(client: AIOKafkaClient) -> None:
@@ -106,7 +118,8 @@ def check_counts(counts: Mapping[str, int], subs: Iterable[SubTopology], partiti
         wrong = {name: count for name, count in found.items() if count != expected}
         if wrong:
             said = ", ".join(f"{name} has {count}" for name, count in sorted(wrong.items()))
-            raise NotReady(f"partitions of {sub.row}: {said}; expected {expected} (iopt.partitions)")
+            why = "iopt.partitions" if sub.tables else "the domain topics of a worker must have one number"
+            raise NotReady(f"partitions of {sub.row}: {said}; expected {expected} ({why})")
         log = f"iopt.{sub.row}.changelog"
         if counts.get(log, expected) != expected:
             raise NotReady(f"{log} has {counts[log]} partitions: expected {expected}, the number its sources have")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from tables.saga import participants, retries
 
 ROWS = (agents.breaker, agents.route, agents.saga)
 DISTRIBUTION = "integration-optimization"
+KNOWN = 4_096  # services whose policies are not put together anew for each record
 
 
 def plan_of(settings: Settings, own: Sequence[Definition], *, leave: bool = False) -> Plan:
@@ -37,8 +39,8 @@ def plan_of(settings: Settings, own: Sequence[Definition], *, leave: bool = Fals
         settings={
             routes: starting.get,
             participants: settings.participant,
-            retries: settings.retry_policy,
-            policies: settings.breaker_policy,
+            retries: lru_cache(KNOWN)(settings.retry_policy),
+            policies: lru_cache(KNOWN)(settings.breaker_policy),
         },
         needs=[*OWNED, *_written(settings, own)],
         partitions=settings.partitions,

@@ -44,6 +44,11 @@ class Outcome:
                 if self.kills < self.kills_due
                 else []
             ),
+            *(
+                [Finding("demo", f"the worker died {len(self.deaths)} times, {self.kills} times of a kill")]
+                if len(self.deaths) > self.kills
+                else []
+            ),
             *self.audit.findings,
             *self.story.findings(),
             *(Finding(command_id, "command sent twice") for command_id in self.sent_twice),

@@ -110,7 +110,7 @@ def test_s1_a_worker_that_meets_a_newer_format_stops(toy_row: Accounts) -> None:
     assert newer.stop() == 0
     older = toy_row.workers.ready()
     toy_row.add(Addition("a-1", 1))
-    said = refusal(older, 4)
+    said = refusal(older)
     assert "table accounts: format 2, and 1 is the newest known" in said
     assert "a-1" in said
     assert len(toy_row.kafka.read_all(toy_row.sums_topic)) == 1
