@@ -85,7 +85,7 @@ def renewed(directory: Path, instance: str) -> bool:
     """Make the copied identity valid where it is now."""
     file = directory / "instance.json"
     said = json.loads(file.read_text())
-    was_of_another = said["path"] != str(directory)
+    was_of_another = bool(said["path"] != str(directory))
     file.write_text(json.dumps({"instance": instance, "host": socket.gethostname(), "path": str(directory.resolve())}))
     return was_of_another
 

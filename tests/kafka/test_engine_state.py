@@ -7,8 +7,9 @@ import signal
 from pathlib import Path
 
 import msgspec
+import rocksdict
 
-from app.engine.rocks import STATE, _options, rocksdict
+from app.engine.rocks import STATE, _options
 from tests.support.accounts import Accounts, names_on
 from tests.support.kafka import wait_for
 from tests.support.toy import Addition
@@ -171,9 +172,12 @@ def test_s3_a_store_that_is_ahead_of_its_changelog_begins_anew(toy_row: Accounts
 def ahead(path: Path) -> None:
     """Its meta says that it has read far beyond the log's end, and its states are those of nobody."""
     store = rocksdict.Rdict(str(path), _options())
-    meta = msgspec.msgpack.decode(store[b"M"])
+    raw = store.get(b"M")
+    assert isinstance(raw, bytes)
+    meta = msgspec.msgpack.decode(raw)
     meta[4] = 1_000_000
     store[b"M"] = msgspec.msgpack.encode(meta)
-    for key in [key for key in store.keys() if key.startswith(STATE)]:  # noqa: SIM118  a store is no mapping
-        del store[key]
+    for key in list(store.keys()):
+        if isinstance(key, bytes) and key.startswith(STATE):
+            del store[key]
     store.close()

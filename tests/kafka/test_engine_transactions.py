@@ -92,7 +92,7 @@ async def test_x3_a_lost_answer_neither_loses_nor_repeats(
 
 
 def test_x3_a_duplicate_whose_offset_is_unknown_moves_no_offset() -> None:
-    mine = Transactions(client=None, transactional_id="t", group="g", timeout_ms=1)  # type: ignore[arg-type]  # asks nobody
+    mine = Transactions(client=None, transactional_id="t", group="g", timeout_ms=1)
     at = TopicPartition("outs", 0)
     left, bases = {at: b""}, {at: 5}
     answer = Produced([("outs", [(0, 46, -1, -1, 0, [], None, {})], {})])

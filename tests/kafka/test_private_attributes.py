@@ -68,7 +68,7 @@ METHODS = [
     Private(GroupCoordinator, "_push_error_to_user", "self, exc"),
     Private(GroupCoordinator, "_coordination_routine", "self"),
     Private(GroupCoordinator, "_maybe_leave_group", "self"),
-    Private(MetadataRequest, "build", "self, request_struct_class"),
+    Private(MetadataRequest, "build"),
     Private(AIOKafkaClient, "send", "self, node_id, request, group"),
     Private(AIOKafkaClient, "get_random_node", "self"),
     Private(AIOKafkaClient, "coordinator_lookup", "self, coordinator_type, coordinator_key"),

@@ -59,8 +59,10 @@ class Desk:
         outbox = Outbox()
         self.bench = Bench()
         self.bench.task.runtime = self.bench.task.runtime._replace(append=outbox.append)
-        for lane in (*self.bench.task.lanes.values(), *self.bench.task.timers.values()):
+        for lane in self.bench.task.lanes.values():
             lane.runtime = self.bench.task.runtime
+        for timers in self.bench.task.timers.values():
+            timers.runtime = self.bench.task.runtime
         self.committer = Committer(self.notes, outbox, "group", pace)  # type: ignore[arg-type]  # a notebook
         self.committer.tasks = lambda: [self.bench.task]
         self.committer.claim = CLAIM
