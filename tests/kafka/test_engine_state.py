@@ -63,6 +63,7 @@ def test_s2_deleted_and_damaged_stores_are_restored_from_the_changelog(toy_row: 
 
 def test_s4_a_position_that_was_changed_from_outside_is_refused(toy_row: Accounts) -> None:
     kafka, topic = toy_row.kafka, toy_row.additions
+    toy_row.workers.plan["session_s"] = 2.0
     worker = toy_row.workers.ready(leave=True)
     toy_row.add(*additions())
     toy_row.until_summed()

@@ -13,7 +13,7 @@ from confluent_kafka import Consumer, Producer, TopicPartition
 
 from app.engine.stored import POSITIONS_KEY, Codec, decode_positions
 from app.wire.partition import partition
-from tests.support.kafka import ANSWER_S, Kafka, Written
+from tests.support.kafka import ANSWER_S, POLL_S, Kafka, Written
 from tests.support.toy import Account, Addition, Sum, toy
 from tests.support.workers import PARTITIONS, Workers, workers
 
@@ -132,7 +132,7 @@ def binary(kafka: Kafka, topic: str) -> Iterator[Iterator[tuple[bytes, bytes | N
 def _rows(reader: Consumer, partitions: int) -> Iterator[tuple[bytes, bytes | None, int]]:
     ended = 0
     while ended < partitions:
-        for message in reader.consume(500, 5.0):
+        for message in reader.consume(500, POLL_S):
             if message.error() is not None:
                 ended += 1
                 continue
