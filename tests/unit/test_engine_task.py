@@ -439,7 +439,41 @@ def test_c2_the_cursor_is_kept_moves_back_for_a_new_entry_and_on_a_rewind() -> N
     assert bench.store.meta.cursor == (EPOCH_MS + 100, b"\1" + A.encode() + b"\0")
     bench.process(records([Addition(B, 50)], first=1))
     bench.commit()
-    assert bench.task.cursor == (EPOCH_MS + 50, b"\1" + B.encode())
+    assert bench.task.cursor == bench.store.meta.cursor == (EPOCH_MS + 50, b"\1" + B.encode())
+
+
+def test_c2_a_timer_that_sets_itself_again_fires_again() -> None:
+    """The entry of its old due is used up, though the state still had that due when the transaction began."""
+
+    def run(account: Account | None, value: Addition | Due, record: Record) -> Change[Account]:
+        rung = (account or Account()).additions + isinstance(value, Due)
+        return Account(rung, alarm_at=record.now_ms + 100 if rung < 3 else 0), []
+
+    bench = Bench(Processor(run, (TOY.additions,), TOY.accounts, (), "again", timers=True))
+    bench.process(records([Addition(A)]))
+    bench.commit()
+    for after_ms in range(100, 1_000, 50):
+        bench.task.fire(EPOCH_MS + after_ms, EPOCH_MS + after_ms)
+        bench.commit()
+    assert bench.task.read(1, A.encode()) == Account(3)
+
+
+def test_c2_an_entry_used_up_by_a_due_that_moved_in_the_same_transaction_is_made_good() -> None:
+    def run(account: Account | None, value: Addition | Due, _: Record) -> Change[Account]:
+        rung = (account or Account()).additions + isinstance(value, Due)
+        after_ms = value.amount if isinstance(value, Addition) else 500
+        return Account(rung, alarm_at=EPOCH_MS + after_ms if rung < 2 else 0), []
+
+    bench = Bench(Processor(run, (TOY.additions,), TOY.accounts, (), "moved", timers=True))
+    for n, due_ms in enumerate([100, 300]):
+        bench.process(records([Addition(A, due_ms)], first=n))
+        bench.commit()
+    bench.process(records([Addition(A, 50)], first=2))
+    bench.task.fire(EPOCH_MS + 100, EPOCH_MS + 100)
+    bench.commit()
+    bench.task.fire(EPOCH_MS + 500, EPOCH_MS + 500)
+    bench.commit()
+    assert bench.task.read(1, A.encode()) == Account(2)
 
 
 def test_c2_timers_fired_while_a_write_is_on_its_way_lose_no_entry() -> None:
