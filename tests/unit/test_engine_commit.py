@@ -177,6 +177,8 @@ async def test_x2_at_once_when_it_is_full(pace: Pace) -> None:
         await at.until(1)
         at.add(A)
         assert not at.committer.ripe
+        for _ in range(5):
+            await asyncio.sleep(0)  # until it lingers
         at.add(*[B] * 4)
         assert at.committer.ripe
         await at.until(2)
