@@ -61,6 +61,7 @@ class Assignment:
         self.claim: Claim | None = None  # the newest; the committer's is the one that tasks were taken under
         self.joined_at: float | None = None
         self.changing = asyncio.Lock()
+        self._closing: dict[tuple[str, int], asyncio.Future[None]] = {}
         self.wanted = asyncio.Event()
 
     @property
@@ -104,17 +105,20 @@ class Assignment:
             owned = self.owned.pop(key)
             for at in owned.sources:
                 self.by_source.pop(at, None)
-            await owned.close()
+            self._closing[key] = asyncio.ensure_future(owned.close())
+        await asyncio.shield(asyncio.gather(*self._closing.values()))
+        self._closing.clear()
 
     async def _take(self, wanted: Mapping[tuple[str, int], SubTopology], claim: Claim) -> None:
         self.epoch += 1
         for (row, number), sub in wanted.items():
             owned = self.owned.get((row, number))
             if owned is None:
+                await self._closed((row, number))
                 owned = self.owned[row, number] = self._open(row, number, sub)
                 self.by_source |= dict.fromkeys(owned.sources, owned)
             owned.unready()
-            if owned.task.pending:
+            if owned.task.ahead:
                 owned.task.forget()
         sources = [at for owned in self.owned.values() for at in owned.sources]
         offsets = await stable_offsets(self._means.client, self._runtime.group, sources) if sources else {}
@@ -123,6 +127,12 @@ class Assignment:
             if owned.opening is not None:
                 owned.opening.cancel()
             owned.opening = asyncio.ensure_future(self._ready(owned, offsets, bounds, claim))
+
+    async def _closed(self, key: tuple[str, int]) -> None:
+        """A rebalance that overtook another may find the store still being closed: its lock is not given back yet."""
+        if key in self._closing:
+            await asyncio.shield(self._closing[key])
+            del self._closing[key]
 
     def _open(self, row: str, number: int, sub: SubTopology) -> Owned:
         place, means, clock_ms = self._means.place, self._means, self._runtime.clock()
@@ -157,13 +167,15 @@ class Assignment:
             try:
                 await owned.catch_up(self._means.client, choose)
                 if claim is self.claim:
-                    await self._seek_one(owned)
+                    await self._seek_one(owned, claim)
             except IllegalStateError:
                 log.info("assignment_overtaken_by_rebalance", task=owned.task.name)
 
-    async def _seek_one(self, owned: Owned) -> None:
+    async def _seek_one(self, owned: Owned, claim: Claim) -> None:
         consumer = self._means.app.consumer
         async with consumer.seeking:
+            if claim is not self.claim:
+                return
             await consumer.seek_tasks(
                 {TP(at.topic, at.partition): owned.task.positions[at.topic] for at in owned.sources}
             )
@@ -185,4 +197,9 @@ class Assignment:
             await self._take({key: owned.sub for key, owned in self.owned.items()}, self.claim)
 
     async def close(self) -> None:
+        """Nothing is committed from here on: a commit would take the outs of tasks that are gone."""
+        for owned in self.owned.values():
+            owned.unready()
+        await self._committer.settled()
+        self._committer.forget()
         await self._let_go({})

@@ -78,7 +78,7 @@ class Cache:
         except Unreadable as error:
             raise ValueError(str(error)) from error
 
-    def changes(self, entries: list[Entry], marks: dict[str, int]) -> list[tuple[bytes, bytes | None]]:
+    def changes(self, entries: list[Entry], marks: dict[str, int], now_ms: int) -> list[tuple[bytes, bytes | None]]:
         """Newest value of each dirty key; adds index entries and moves the counts by mark. Ends the transaction."""
         found: list[tuple[bytes, bytes | None]] = []
         timed = self.table.due is not never
@@ -87,18 +87,18 @@ class Cache:
             value = None if state is None else self.codec.pack(state)
             found.append((self.prefix + key, value))
             if timed and state is not None:
-                self._index(key, before, state, entries)
+                self._index(key, before, state, entries, now_ms)
             self._count(before, value, marks)
         self._weigh(found)
         self.dirty, self.fired = {}, set()
         return found
 
-    def _index(self, key: bytes, before: Any, state: Any, entries: list[Entry]) -> None:
+    def _index(self, key: bytes, before: Any, state: Any, entries: list[Entry], now_ms: int) -> None:
         due = self.table.due(state)
         if due is None:
             return
         known = None if before is None or key in self.fired else self.table.due(before)
-        if known is None or due < known:
+        if known is None or due < known or known <= now_ms:  # one that has come may have been put off
             entries.append((due, self.prefix + key))
 
     def _count(self, before: Any, value: bytes | None, marks: dict[str, int]) -> None:

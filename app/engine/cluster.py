@@ -10,7 +10,7 @@ from typing import Any
 from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import for_code
 
-from app.engine.protocol import NO_ID, UNREACHABLE, CreateTopics, Metadata
+from app.engine.protocol import NO_ID, UNREACHABLE, CreatePartitions, CreateTopics, Metadata
 from app.engine.transaction import TopicGone
 from app.telemetry.logs import log
 from app.wire.topics import Topic, configs
@@ -26,6 +26,10 @@ class Cluster:
     ids: dict[str, str] = field(default_factory=dict)  # topic ids: another one is another topic of that name
 
 
+class TopicGrew(Exception):
+    """A topic that is read has more partitions than there are tasks: a restart makes them."""
+
+
 async def look(client: AIOKafkaClient, names: Iterable[str], known: Cluster) -> Cluster:
     """Refreshes `known` in place; topics that are not there are not in it, those without a leader stay as they were."""
     wanted: list[tuple[Any, ...]] = [(NO_ID, name, {}) for name in sorted(set(names))]
@@ -39,9 +43,9 @@ async def look(client: AIOKafkaClient, names: Iterable[str], known: Cluster) -> 
     return known
 
 
-async def watch(client: AIOKafkaClient, known: Cluster) -> None:
-    """Until cancelled: foreign topics may grow. Raises TopicGone."""
-    ids, gone = dict(known.ids), set[str]()
+async def watch(client: AIOKafkaClient, known: Cluster, read: Iterable[str]) -> None:
+    """Until cancelled: foreign topics may grow. Raises TopicGone, and TopicGrew for one of those that are `read`."""
+    ids, gone, counts = dict(known.ids), set[str](), {name: known.counts[name] for name in read}
     while True:
         await asyncio.sleep(WATCH_S)
         try:
@@ -49,6 +53,9 @@ async def watch(client: AIOKafkaClient, known: Cluster) -> None:
         except UNREACHABLE as error:
             log.warning("metadata_unreachable", error=repr(error))
             continue
+        grown = [name for name, count in counts.items() if known.counts.get(name, count) > count]
+        if grown:
+            raise TopicGrew(f"more partitions than at start: {', '.join(grown)}; the tasks are made anew")
         missing = {name for name, id_ in ids.items() if name not in known.counts or known.ids[name] != id_}
         if missing & gone:
             raise TopicGone(f"topics deleted, or made anew: {', '.join(sorted(missing))}")
@@ -65,6 +72,18 @@ async def create(client: AIOKafkaClient, topics: Mapping[Topic, int], replicatio
     for name, code, message, *_ in answer.topics:
         if code not in (0, ALREADY_EXISTS):
             raise for_code(code)(f"creating {name}: {message}")
+
+
+async def grow(client: AIOKafkaClient, counts: Mapping[str, int], known: Cluster) -> None:
+    """More partitions for own topics; returns when the cluster has them."""
+    wanted: list[tuple[Any, ...]] = [(name, count, None, {}) for name, count in counts.items()]
+    answer = await client.send(client.get_random_node(), CreatePartitions(wanted, CREATE_MS, False, {}))
+    for name, code, message, _ in answer.results:
+        if code != 0 and (await look(client, counts, known)).counts[name] < counts[name]:
+            raise for_code(code)(f"growing {name}: {message}")
+    while any(known.counts[name] < count for name, count in counts.items()):
+        await look(client, counts, known)
+        await asyncio.sleep(0.05)
 
 
 async def until_led(client: AIOKafkaClient, names: Iterable[str], known: Cluster) -> None:

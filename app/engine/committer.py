@@ -162,6 +162,11 @@ class Committer:
         finally:
             self._draining = False
 
+    async def abort(self) -> None:
+        """The transaction that the broker would not take; a rebalance that begins now waits for it."""
+        async with self._sending:
+            await self._transactions.abort()
+
     async def settled(self) -> None:
         """Until no transaction is on its way."""
         async with self._sending:

@@ -41,7 +41,7 @@ class Engine:
         self.committer = Committer(means.transactions, outbox, self.runtime.group, pace)
         self.assignment = Assignment(means, self.runtime, self.committer)
         self.committer.tasks = lambda: [owned.task for owned in self.assignment.ready]
-        self._rewinding = Rewinding(self.assignment, self.committer, means.transactions, means.fail)
+        self._rewinding = Rewinding(self.assignment, self.committer, means.fail)
         self.timers_due = False
         self.ticked_at = monotonic()
 

@@ -106,6 +106,7 @@ async def stretches(
     while True:
         leader = client.cluster.leader_for_partition(at)
         if leader is None or leader == -1:
+            await asyncio.sleep(AWAY_S)
             await client.force_metadata_update()
             continue
         request = FetchRequest(wait_ms, 1, 64 << 20, 1, [(at.topic, [(at.partition, offset, STEP_BYTES)])])

@@ -162,8 +162,9 @@ class Lane:
             raise NoKey(f"{self.reader.topic.name}: neither the body nor the record names a key")
         key, name = named.encode(), self.reader.topic.name
         home = partition_of(key, self.runtime.count(name))
+        sender = (dict(raw.headers).get("ce_source") or b"").decode(errors="replace")
         self.runtime.append(Encoded(name, home, key, raw.value, list(raw.headers)), now_ms)
-        raise Misplaced(dict(raw.headers).get("ce_source", b"").decode(errors="replace"))
+        raise Misplaced(sender)
 
 
 class TimerLane:

@@ -70,12 +70,16 @@ class Owned:
         self.moved_at = monotonic()
 
     def unready(self) -> None:
+        """Until it is opened anew; an opening that is on its way would give it back under an old claim."""
         self.state, self.since = State.RESTORING, monotonic()
+        if self.opening is not None:
+            self.opening.cancel()
         self.undeliver()
 
     def undeliver(self) -> None:
         """What was delivered is given up, and comes again."""
         self.chunks, self.newest_ms, self.parked = {}, {}, deque()
+        self.task.waiting = None
 
     async def catch_up(self, client: AIOKafkaClient, choose: Callable[[Mapping[str, int]], dict[str, int]]) -> None:
         """Read the changelog's tail; the cache stays only if there was none, and the positions are its own (T3)."""

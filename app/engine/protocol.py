@@ -276,6 +276,23 @@ CreateTopics = request(
         Tags,
     ],
 )
+CreatePartitions = request(
+    "CreatePartitions",
+    37,
+    2,
+    [
+        (
+            "topics",
+            CompactArray(
+                ("name", Text), ("count", Int32), ("assignments", CompactArray(("brokers", _NUMBERS), Tags)), Tags
+            ),
+        ),
+        ("timeout_ms", Int32),
+        ("validate_only", Boolean),
+        Tags,
+    ],
+    [_THROTTLE, ("results", CompactArray(("name", Text), _ERROR, ("error_message", Text), Tags)), Tags],
+)
 FINALIZED = 2  # the tag of ApiVersions that holds the features in force
 
 UNREACHABLE = (

@@ -15,7 +15,6 @@ from app.engine.owned import Owned
 from app.engine.protocol import UnpinnedRecord
 from app.engine.stored import NewerFormat, Unreadable
 from app.engine.task import Rewind
-from app.engine.transaction import Transactions
 from app.telemetry import metrics
 from app.telemetry.logs import log
 
@@ -27,11 +26,10 @@ class Rewinding:
         self,
         assignment: Assignment,
         committer: Committer,
-        transactions: Transactions,
         fail: Callable[[BaseException], None],
     ) -> None:
         self._assignment, self._committer = assignment, committer
-        self._transactions, self._fail = transactions, fail
+        self._fail = fail
         self._going: asyncio.Task[None] | None = None
         self._over = asyncio.Event()
         self._over.set()
@@ -74,6 +72,9 @@ class Rewinding:
         async with self._assignment.changing:
             await self._committer.settled()
             self._committer.forget()
+            for each in self._assignment.owned.values():
+                each.unready()
+                each.task.forget()
             owned.store.wipe()
             await self._assignment.retake()
 
@@ -100,7 +101,7 @@ class Rewinding:
 
     async def find_culprit(self, refused: UnpinnedRecord) -> None:
         """The broker takes no batch that holds a certain record: one transaction a record until it is found (R2)."""
-        await self._transactions.abort()
+        await self._committer.abort()
         metrics.ABORTS.add(())
         sent = self._committer.sent
         if self._committer.one_by_one and len(sent) == 1 and sent[0].records == 1:

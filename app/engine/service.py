@@ -9,7 +9,7 @@ import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import faust
 from aiokafka.client import AIOKafkaClient
@@ -103,8 +103,16 @@ class Worker:
             log.info("topics_created", topics=sorted(topic.name for topic in missing))
             await cluster.create(self.client, missing, plan.replication)
             await cluster.until_led(self.client, [topic.name for topic in topics], self.cluster)
+        await self._grow_changelogs()
         startup.check_counts(counts, self.subs.values(), plan.partitions)
         await self.client.set_topics([topic.name for topic in topics])
+
+    async def _grow_changelogs(self) -> None:
+        """Topics of others grow; the changelog of a row without a table holds positions alone, and follows them."""
+        logs = {changelog(row): sub for row, sub in self.subs.items() if not sub.tables}
+        short = {log.name: self._count(log) for log in logs if self.cluster.counts[log.name] < self._count(log)}
+        if short:
+            await cluster.grow(self.client, short, self.cluster)
 
     def _wanted(self) -> list[Topic]:
         """Each topic that is read, written, or kept."""
@@ -149,6 +157,8 @@ class Worker:
     def _told_to_stop(self) -> None:
         """The second time, the group is left: nobody waits for this member to come back (T6)."""
         Coordinator.leaving = self.plan.leave or self.stopping.is_set()
+        if not self.stopping.is_set():
+            asyncio.get_running_loop().call_later(STOP_S + 1, os._exit, 0)  # wherever it hangs, in start-up too
         self.stopping.set()
 
     def _hear_the_group(self) -> None:
@@ -189,6 +199,7 @@ class Worker:
             stream_recovery_delay=0.0,
             producer_request_timeout=30.0,
         )
+        cast(Any, app)._crash = self.fail  # mode would mark its services as crashed, and wait (T7)
         app._transport = Transport([URL(f"kafka://{first}") for first in plan.bootstrap.split(",")], app)
         for sub in self.subs.values():
             for processor in {reader.processor for reader in sub.readers.values()}:
@@ -254,10 +265,9 @@ class Worker:
         gc.freeze()
         gc.set_threshold(50_000, 20, 50)
         beats = [self._guarded(view.follow()) for view in self.views.values()]
-        beats += [
-            self._guarded(beat)
-            for beat in (self.engine.run(), self.pulse.run(), cluster.watch(self.client, self.cluster))
-        ]
+        read = [name for sub in self.subs.values() for name in sub.readers]
+        others = (self.engine.run(), self.pulse.run(), cluster.watch(self.client, self.cluster, read))
+        beats += [self._guarded(beat) for beat in others]
         try:
             yield
         finally:

@@ -9,7 +9,7 @@ from importlib.metadata import version
 from importlib.util import find_spec
 
 from aiokafka.client import AIOKafkaClient, CoordinationType
-from aiokafka.errors import GroupCoordinatorNotAvailableError, KafkaConnectionError
+from aiokafka.errors import GroupCoordinatorNotAvailableError, KafkaConnectionError, KafkaError
 
 from app.engine.protocol import FINALIZED, ApiVersions
 from app.engine.topology import SubTopology
@@ -17,6 +17,7 @@ from app.wire.topics import Topic
 
 PINNED = {"faust-streaming": "0.15.3", "mode-streaming": "0.7.1", "aiokafka": "0.14.0", "rocksdict": "0.3.29"}
 TRANSACTION_VERSION = 2
+BrokerError = KafkaError
 MORE = 0x80  # of a varint's byte: another one follows
 
 

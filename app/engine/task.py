@@ -6,6 +6,7 @@ and another outbox.
 
 from __future__ import annotations
 
+import struct
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -89,7 +90,7 @@ class Task:
         meta = self.store.meta
         self.positions: dict[str, int] = self._start | dict(meta.positions)
         self.now_ms, self.cursor, self.marks = meta.now_ms, meta.cursor, dict(meta.marks)
-        self.records, self.fired = 0, 0
+        self.records, self.fired, self.sent = 0, 0, False
         self.fates: Counter[tuple[str, str, str]] = Counter()
         self._entries: list[Entry] = []
         self._gone: list[Entry] = []
@@ -116,6 +117,11 @@ class Task:
     @property
     def pending(self) -> bool:
         return self.records > 0
+
+    @property
+    def ahead(self) -> bool:
+        """Memory says something that the store does not: processed, half processed, or in a transaction that failed."""
+        return self.records > 0 or self.sent or any(cache.dirty for cache in self.caches.values())
 
     @property
     def dirty_bytes(self) -> int:
@@ -220,6 +226,7 @@ class Task:
     def _meet(self, key: bytes, now_ms: int, until_ms: int, careful: bool) -> None:
         """One index entry: fire it, move it if it came too early, or drop it if it means nothing any more."""
         lane, own = self.timers[key[0]], key[1:]
+        self.caches[key[0]].fired.add(own)  # the entry is gone: whatever due comes next needs one of its own
         due_ms = lane.due(own)
         if due_ms is None:
             return
@@ -249,18 +256,20 @@ class Task:
         marks = dict(self.marks)
         try:
             for cache in self.caches.values():
-                changes += cache.changes(entries, marks)
-        except (TypeError, ValueError, OverflowError) as error:
+                changes += cache.changes(entries, marks, self.now_ms)
+        except (TypeError, ValueError, OverflowError, struct.error) as error:
             raise Rewind(self, "state-encode") from error
         fates, records = settled(self.fates), self.records
         self._entries, self._gone, self.fates, self.records, self.marks = [], [], Counter(), 0, marks
         cursor = min([self.cursor, *entries])
         offset, group = self.store.meta.changelog_offset, self.runtime.group
         meta = Meta(offset, dict(self.positions), self.now_ms, cursor, marks, group)
+        self.sent = True
         return Snapshot(self, Write(changes, entries, gone, meta), fates, records)
 
     def wrote(self, write: Write) -> None:
         """The snapshot's write has returned."""
+        self.sent = False
         if write.entries:
             self.cursor = min([self.cursor, *write.entries])
         self.fired -= len(write.gone)

@@ -21,6 +21,7 @@ from mode import Service
 from app.engine.group import RebalanceListener, Watch
 
 CHUNK_RECORDS = 1_000
+ACKS_KEPT = 1_000  # Faust notes every chunk, and we have no use for it
 POLL_S, POLL_WHILE_DUE_S = 0.2, 0.05
 FETCH_WAIT_MS = 15
 
@@ -135,6 +136,8 @@ class Consumer(driver.Consumer):
             generation_id=self.app.consumer_generation_id,
         )
         message.chunk = chunk
+        if len(self._acked[chunk.at]) > ACKS_KEPT:
+            self._new_offset(chunk.at)
         self.engine.delivered(chunk)
         await self.callback(message)
 
@@ -147,6 +150,10 @@ class Consumer(driver.Consumer):
         if positions:
             await self._thread.seek_wait({TopicPartition(*at): offset for at, offset in positions.items()})
             self.chain |= positions
+            for at in positions:
+                self._new_offset(at)
+            thread = cast(ConsumerThread, self._thread)
+            thread.snapshot = {at: seen for at, seen in thread.snapshot.items() if TP(*at) not in positions}
 
     def _new_offset(self, tp: TP) -> None:
         """Faust itself never commits."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -25,7 +26,8 @@ UNDO = (StepState.UNDOING, StepState.UNDONE, StepState.IN_DEBT)
 async def listed(request: web.Request) -> web.Response:
     refuse_others(request, ("saga", "state", "limit", "cursor"))
     prefix = f"{_name(request.query['saga'], 'saga')}/" if "saga" in request.query else ""
-    page = asked(request).scan(sagas, prefix, after(request), limit(request), _mark(request))
+    scan = asked(request).scan  # in a thread: with a state that few have, it may walk over all of them
+    page = await asyncio.to_thread(scan, sagas, prefix, after(request), limit(request), _mark(request))
     return reply(
         {
             "items": [_row(saga) for _, saga in page.items],

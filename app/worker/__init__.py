@@ -10,9 +10,9 @@ from typing import Any
 from app.config import Settings
 from app.config import load as load_settings
 from app.domain.definition_tree import BadDefinition
-from app.engine.service import REFUSED, Around, Worker
+from app.engine.service import FAILED, REFUSED, Around, Worker
 from app.engine.slots import NoSlot
-from app.engine.startup import NotReady
+from app.engine.startup import BrokerError, NotReady
 from app.engine.topology import TopologyError
 from app.telemetry import logs, metrics
 from app.telemetry.logs import log
@@ -24,13 +24,18 @@ from app.worker.plan import plan_of
 
 
 def run(settings: Settings, *, leave: bool = False) -> int:
-    """Until SIGTERM; returns 0, or 1 when it refuses to start. A failure later ends the process itself with 3 or 4."""
+    """Until SIGTERM; returns 0, 1 when it refuses to start, 4 when the broker goes away meanwhile.
+
+    A failure later ends the process itself, with 3 or 4."""
     logs.configure()
     try:
         asyncio.run(_run(settings, leave=leave))
     except (NotReady, NoSlot, TopologyError, BadDefinition, OtherContent, OSError) as refusal:
         log.error("worker_refused", error=str(refusal))
         return REFUSED
+    except BrokerError as error:
+        log.error("worker_failed", error=repr(error), exit_code=FAILED)
+        return FAILED
     return 0
 
 

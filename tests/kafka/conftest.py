@@ -1,14 +1,26 @@
-"""The toy row, for the rules of the engine."""
+"""The toy row and the product; and PROMETHEUS=off, where there is neither `prometheus` nor the right to install it."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from deploy.kafka import local_kafka
 from tests.support.accounts import Accounts, accounts
 from tests.support.kafka import Kafka
+from tests.support.product import ORDERS, SERVICES, Product, ended, event
+
+OFF = os.environ.get("PROMETHEUS") == "off"
+
+collect_ignore = ["test_prometheus.py", "test_prometheus_worker.py"] if OFF else []
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    if OFF:
+        terminalreporter.write_line("PROMETHEUS=off: scraping and the dashboard's queries were left out")
 
 
 @pytest.fixture
@@ -16,3 +28,28 @@ def toy_row(kafka: Kafka, prefix: str, tmp_path: Path) -> Iterator[Accounts]:
     """Topics are there, no worker runs yet; those that are started end with the test."""
     with accounts(kafka, prefix, tmp_path) as row:
         yield row
+
+
+@pytest.fixture(scope="module")
+def product(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Product]:
+    directory = tmp_path_factory.mktemp("product")
+    with local_kafka(directory / "kafka") as bootstrap:
+        made = Product(Kafka(bootstrap), directory)
+        made.kafka.create("orders", *(f"{service}.commands" for service in SERVICES))
+        try:
+            yield made
+        finally:
+            for worker in made.workers:
+                worker.kill()
+
+
+@pytest.fixture(scope="module")
+def played(product: Product) -> Product:
+    """All orders placed and ended; the worker was killed with -9 once on the way."""
+    worker = product.ready()
+    product.kafka.write("orders", *(event(order) for order in ORDERS))
+    product.serve(lambda facts: len(facts) >= 10)
+    worker.kill()
+    product.ready()
+    product.serve(ended(*ORDERS))
+    return product

@@ -58,6 +58,7 @@ METHODS = [
     Private(Recovery, "_resume_streams", "self, generation_id"),
     Private(Recovery, "_wait", "self, coro, timeout"),
     Private(TableManager, "_update_channels", "self"),
+    Private(faust.App, "_crash", "self, reason"),
     Private(faust.Topic, "_compile_decode", "self"),
     Private(fetcher.Fetcher, "_proc_fetch_request", "self, assignment, node_id, request"),
     Private(fetcher.PartitionRecords, "_unpack_records", "self"),

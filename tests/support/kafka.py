@@ -17,7 +17,7 @@ from confluent_kafka import (
     TopicPartition,
 )
 from confluent_kafka.admin import AdminClient
-from confluent_kafka.cimpl import NewTopic
+from confluent_kafka.cimpl import NewPartitions, NewTopic
 
 ANSWER_S = 20.0
 POLL_S = 0.2
@@ -49,6 +49,11 @@ class Kafka:
         for done in made.values():
             done.result(ANSWER_S)
         wait_for(lambda: set(topics) <= set(self.topics()), f"the topics {topics} to be seen")
+
+    def grow(self, topic: str, partitions: int) -> None:
+        for done in self._admin.create_partitions([NewPartitions(topic, partitions)]).values():
+            done.result(ANSWER_S)
+        wait_for(lambda: self.topics()[topic] == partitions, f"{topic} to have {partitions} partitions")
 
     def delete(self, *topics: str) -> None:
         for done in self._admin.delete_topics(list(topics)).values():

@@ -9,7 +9,7 @@ import os
 import re
 import socket
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from tests.support.kafka import Kafka, Written
 from tests.support.workers import Process
 
 IOPT = Path(sys.executable).with_name("iopt")
+ORDERS = ("o-1-declined", "o-2-flaky", "o-3-unsure", "o-4-unshippable", "o-5")
 SERVICES = ("inventory-service", "payment-service", "courier-service")
 OWN = ("iopt.saga-events", "iopt.call-outcomes", "iopt.breaker-transitions", "iopt.breaker-states", "orders")
 TOPICS = (*OWN, *(f"{service}.commands" for service in SERVICES))
@@ -146,7 +147,7 @@ class Product:
         }
 
 
-def in_driver(settings: Path, orders: list[str], *, careful: bool) -> dict[tuple[str, str | None], list[Any]]:
+def in_driver(settings: Path, orders: Sequence[str], *, careful: bool) -> dict[tuple[str, str | None], list[Any]]:
     """The same story, told by the driver."""
     own = load_definitions(load(settings).definitions)
     plan = plan_of(load(settings), own)
