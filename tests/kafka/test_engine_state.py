@@ -115,6 +115,7 @@ def test_s1_a_worker_that_meets_a_newer_format_stops(toy_row: Accounts) -> None:
     said = refusal(older)
     assert "table accounts: format 2, and 1 is the newest known" in said
     assert "a-1" in said
+    assert older.events("store_rebuilt") == [], "the changelog would say the same"
     assert len(toy_row.kafka.read_all(toy_row.sums_topic)) == 1
 
 
