@@ -166,6 +166,20 @@ async def test_x1_a_newer_claimant_fences_and_a_stale_claim_of_the_group_too(
     assert await stable_offsets(client, f"{prefix}group", [TopicPartition(topic, 0)]) == {TopicPartition(topic, 0): -1}
 
 
+async def test_t3_positions_are_read_when_no_transaction_may_still_change_them(
+    client: AIOKafkaClient, topic: str, prefix: str
+) -> None:
+    """The former owner's may still be on its way: what it says of states is in the changelog already."""
+    mine, at = transactions(client, prefix), TopicPartition(topic, 0)
+    await mine.init()
+    await mine._commit_positions({at: 5}, NOBODY)
+    reading = asyncio.ensure_future(stable_offsets(client, f"{prefix}group", [at]))
+    assert await stable_offsets(client, f"{prefix}another", [at]) == {at: -1}
+    assert not reading.done()
+    await mine._end(committed=True)
+    assert await reading == {at: 5}
+
+
 async def test_r2_a_batch_that_is_too_large_for_its_topic_is_told_from_other_failures(
     kafka: Kafka, client: AIOKafkaClient, prefix: str
 ) -> None:
@@ -231,6 +245,13 @@ def test_x4_when_a_participants_topic_is_deleted_the_worker_stops_and_names_it(t
     toy_row.until_summed(1)
     assert toy_row.sums()["a-1"][0].additions == 2
     assert toy_row.kafka.read_all(toy_row.dead_letters) == []
+
+
+def test_x4_when_a_topic_that_it_reads_is_deleted_the_worker_stops_and_names_it(toy_row: Accounts) -> None:
+    worker = toy_row.workers.ready()
+    toy_row.kafka.delete(toy_row.additions)
+    assert worker.wait(40) == 4
+    assert toy_row.additions in worker.events("worker_failed")[0]["error"]
 
 
 def test_x4_a_broker_that_goes_and_comes_back_costs_nothing(prefix: str, tmp_path: Path) -> None:

@@ -1,0 +1,86 @@
+"""Rule R4, F1: every chunk says where it begins, none is skipped, and no fetch straddles a seek."""
+
+from __future__ import annotations
+
+import asyncio
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+from faust.types import TP
+
+from app.engine.driver import Sent
+from app.engine.engine import Engine, Gap
+from app.engine.transport import CHUNK_RECORDS, Chunk, Consumer
+
+AT = TP("orders", 1)
+
+
+def records(*offsets: int) -> list[Sent]:
+    return [Sent(offset, 0, b"k", b"v") for offset in offsets]
+
+
+def begin(position: int, chunk: Chunk) -> int:
+    owned = SimpleNamespace(task=SimpleNamespace(positions={AT.topic: position}))
+    return Engine._begin(cast(Any, None), cast(Any, owned), chunk)
+
+
+def test_r4_a_chunk_that_starts_behind_the_position_is_an_error() -> None:
+    with pytest.raises(Gap, match="orders/1: a chunk starts at 8, expected 7"):
+        begin(7, Chunk(AT, records(8, 9), 8, 1))
+
+
+def test_r4_records_may_leave_holes_and_what_is_known_is_passed_over() -> None:
+    assert begin(7, Chunk(AT, records(9, 12), 7, 1)) == 0
+    assert begin(10, Chunk(AT, records(9, 12), 7, 1)) == 1
+    assert begin(13, Chunk(AT, records(9, 12), 7, 1)) == 2
+
+
+class Polled:
+    """What a consumer's `_fetch` uses of itself."""
+
+    def __init__(self) -> None:
+        self.seeking, self.flow_active, self.polls = asyncio.Lock(), True, 0
+        self.chain = {AT: 5}
+        self.engine = SimpleNamespace(epoch=3, timers_due=False)
+        self.patience: list[float] = []
+
+    async def _getmany(self, **asked: Any) -> Any:
+        self.polls += 1
+        self.patience.append(asked["timeout"])
+        return {AT: records(*range(6, 6 + 2 * CHUNK_RECORDS, 2))}
+
+    def _chunks(self, at: TP, fetched: list[Any], epoch: int) -> list[Chunk]:
+        return Consumer._chunks(cast(Any, self), at, fetched, epoch)
+
+
+def fetch(consumer: Polled, patience_s: float = 0.2) -> Any:
+    return Consumer._fetch(cast(Any, consumer), {AT}, patience_s)
+
+
+async def test_r4_chunks_are_chained_through_all_that_was_fetched() -> None:
+    consumer = Polled()
+    first = await fetch(consumer)
+    second = await fetch(consumer)
+    assert [(chunk.start, chunk.epoch, len(chunk.records)) for chunk in first] == [(5, 3, CHUNK_RECORDS)]
+    assert second[0].start == first[-1].records[-1].offset + 1
+
+
+async def test_f1_no_fetch_begins_while_there_is_a_seek_and_none_after_the_flow_has_stopped() -> None:
+    consumer = Polled()
+    async with consumer.seeking:
+        waiting = asyncio.ensure_future(fetch(consumer))
+        for _ in range(5):
+            await asyncio.sleep(0)
+        assert consumer.polls == 0
+        consumer.flow_active = False
+    assert await waiting == []
+    assert consumer.polls == 0
+
+
+async def test_c3_while_a_timer_is_due_nobody_waits_longer_than_50_ms() -> None:
+    consumer = Polled()
+    await fetch(consumer)
+    consumer.engine.timers_due = True
+    await fetch(consumer)
+    assert consumer.patience == [0.2, 0.05]
