@@ -59,7 +59,7 @@ class Assignment:
         self.by_source: dict[TopicPartition, Owned] = {}
         self.epoch = 0  # of seeks: chunks fetched before the newest one are dropped
         self.claim: Claim | None = None  # the newest; the committer's is the one that tasks were taken under
-        self.joined_at: float | None = None
+        self.joining_since: float | None = monotonic()  # None: joined
         self.changing = asyncio.Lock()
         self._closing: dict[tuple[str, int], asyncio.Future[None]] = {}
         self.wanted = asyncio.Event()
@@ -80,7 +80,7 @@ class Assignment:
     def revoked(self) -> None:
         """Chunks in hand are given up between two stretches, and no timer fires: the claim is about to end."""
         self.epoch += 1
-        self.claim = None
+        self.claim, self.joining_since = None, monotonic()
 
     async def assign(self, assigned: Iterable[TP], generation: int) -> None:
         claim = self.claim
@@ -98,7 +98,8 @@ class Assignment:
             if claim is not self.claim:
                 return
             await self._take(tasks_of(self._means.subs.values(), assigned), claim)
-            self.joined_at = monotonic()
+            if claim is self.claim:
+                self.joining_since = None
 
     async def _let_go(self, kept: Mapping[tuple[str, int], SubTopology]) -> None:
         for key in [key for key in self.owned if key not in kept]:

@@ -34,7 +34,6 @@ class Pulse:
     def __init__(self, engine: Engine, client: AIOKafkaClient, stores: Path) -> None:
         self.engine, self._client, self._stores = engine, client, stores
         self._sweep_at = monotonic() + SWEEP_S
-        self.started_at = monotonic()
         self._open_since: dict[TopicPartition, float] = {}
         self._producers: dict[TopicPartition, int | None] = {}
 
@@ -119,8 +118,8 @@ class Pulse:
         engine, found = self.engine, []
         if now - engine.ticked_at > LOOP_S:
             found.append(Finding(f"the loop has not run for {now - engine.ticked_at:.0f} s", dead=True, unready=True))
-        if engine.assignment.joined_at is None:
-            joining = now - self.started_at
+        if (since := engine.assignment.joining_since) is not None:
+            joining = now - since
             found.append(Finding(f"joining the group for {joining:.0f} s", dead=joining > JOINING_S, unready=True))
         if trouble := self._broker_trouble():
             found.append(Finding(f"broker away: {trouble}", unready=True))

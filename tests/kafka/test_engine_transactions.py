@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import msgspec
 import pytest
@@ -16,6 +16,7 @@ from confluent_kafka import TopicPartition as Place
 from app.engine import recovery, startup
 from app.engine.outbox import Outbox
 from app.engine.protocol import EndTxn, Fenced, InitProducerId, Produce, UnpinnedRecord
+from app.engine.pulse import Pulse
 from app.engine.recovery import Refused, restore, stable_offsets
 from app.engine.rocks import Identity, RocksStore
 from app.engine.transaction import Claim, Transactions
@@ -178,6 +179,16 @@ async def test_t3_positions_are_read_when_no_transaction_may_still_change_them(
     assert not reading.done()
     await mine._end(committed=True)
     assert await reading == {at: 5}
+
+
+async def test_h1_who_holds_a_partition_by_an_open_transaction_is_told(
+    client: AIOKafkaClient, topic: str, prefix: str, tmp_path: Path
+) -> None:
+    mine, pulse = transactions(client, prefix), Pulse(cast(Any, None), client, tmp_path)
+    await mine.init()
+    await mine._produce_all(batches(topic, b"held", number=1), {})
+    assert await pulse._holder(TopicPartition(topic, 1)) == mine._producer_id
+    assert await pulse._holder(TopicPartition(topic, 0)) is None
 
 
 async def test_r2_a_batch_that_is_too_large_for_its_topic_is_told_from_other_failures(
