@@ -10,7 +10,8 @@ from typing import Any
 from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import for_code
 
-from app.engine.protocol import NO_ID, UNREACHABLE, CreatePartitions, CreateTopics, Metadata
+from app.engine.codes import UNREACHABLE
+from app.engine.protocol import NO_ID, CreatePartitions, CreateTopics, Metadata
 from app.engine.transaction import TopicGone
 from app.telemetry.logs import log
 from app.wire.topics import Topic, configs

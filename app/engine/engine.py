@@ -12,13 +12,13 @@ from faust.types import TP
 
 from app.engine.assignment import Assignment, Means
 from app.engine.clock import Clock
+from app.engine.codes import UnpinnedRecord
 from app.engine.committer import Committer, Pace
 from app.engine.fatal import fatal
 from app.engine.faults import fault_point
 from app.engine.lane import Runtime
 from app.engine.outbox import Outbox
 from app.engine.owned import Owned
-from app.engine.protocol import UnpinnedRecord
 from app.engine.rewinding import Rewinding
 from app.engine.stored import Unreadable
 from app.engine.task import Rewind

@@ -15,7 +15,7 @@ from aiokafka.protocol.metadata import MetadataRequest
 from aiokafka.record.memory_records import MemoryRecords
 from aiokafka.structs import TopicPartition
 
-from app.engine.protocol import UNREACHABLE
+from app.engine.codes import UNREACHABLE
 
 STEP_BYTES = 1 << 20
 OUT_OF_RANGE = 1

@@ -6,7 +6,7 @@ Nothing is kept and nothing appended before every out of the record is encoded a
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -14,27 +14,13 @@ from app.domain.errors import NoKey, PassedOver, TooLarge
 from app.engine.cache import MISSING, Cache
 from app.engine.processor import Due, Out, Processor, Reading, Record, View
 from app.engine.topology import Reader
+from app.wire.dead_letter import Consumed
 from app.wire.headers import trace_of
 from app.wire.partition import partition as partition_of
-from app.wire.topics import Envelope, Headers
+from app.wire.topics import Envelope
 
 AHEAD_MS = 5_000  # how far a record's own time may lie ahead of the task's (C1)
 HEADER_OVERHEAD = 24
-
-
-class RawRecord(Protocol):
-    @property
-    def offset(self) -> int: ...
-    @property
-    def timestamp(self) -> int: ...
-    @property
-    def timestamp_type(self) -> int: ...
-    @property
-    def key(self) -> bytes | None: ...
-    @property
-    def value(self) -> bytes | None: ...
-    @property
-    def headers(self) -> Headers: ...
 
 
 class Encoded(msgspec.Struct, frozen=True, gc=False):
@@ -103,11 +89,11 @@ class Lane:
         self.step = self._stateless() if cache is None else self._stateful(cache, careful=False)
         self.careful_step = self.step if cache is None else self._stateful(cache, careful=True)
 
-    def _stateless(self) -> Callable[[RawRecord, int], None]:
+    def _stateless(self) -> Callable[[Consumed, int], None]:
         topic, run, readings = self.reader.topic, self.reader.processor.run, self.readings
         decode, name, number = topic.codec.decode, topic.name, self.partition
 
-        def step(raw: RawRecord, now_ms: int) -> None:
+        def step(raw: Consumed, now_ms: int) -> None:
             value = decode(raw.value, raw.headers)
             key = raw.key.decode(errors="replace") if raw.key else ""
             at_ms, trace = min(raw.timestamp, now_ms + AHEAD_MS), trace_of(raw.headers) if raw.headers else None
@@ -116,11 +102,11 @@ class Lane:
 
         return step
 
-    def _stateful(self, cache: Cache, *, careful: bool) -> Callable[[RawRecord, int], None]:
+    def _stateful(self, cache: Cache, *, careful: bool) -> Callable[[Consumed, int], None]:
         topic, run, readings = self.reader.topic, self.reader.processor.run, self.readings
         decode, name, number, key_of = topic.codec.decode, topic.name, self.partition, topic.key_of
 
-        def step(raw: RawRecord, now_ms: int) -> None:
+        def step(raw: Consumed, now_ms: int) -> None:
             value = decode(raw.value, raw.headers)
             raw_key = raw.key or b""
             key = raw_key.decode(errors="replace")
@@ -151,12 +137,12 @@ class Lane:
         for encoded in runtime.encode_all(outs, cause, now_ms, record.trace):
             runtime.append(encoded, now_ms)
 
-    def _check_home(self, raw: RawRecord, raw_key: bytes, key: str, now_ms: int) -> None:
+    def _check_home(self, raw: Consumed, raw_key: bytes, key: str, now_ms: int) -> None:
         """Only a key without a state may lie on the wrong partition."""
         if partition_of(raw_key, self.runtime.count(self.reader.topic.name)) != self.partition:
             self._send_on(raw, key, now_ms)
 
-    def _send_on(self, raw: RawRecord, named: str, now_ms: int) -> None:
+    def _send_on(self, raw: Consumed, named: str, now_ms: int) -> None:
         """To where the body says that it belongs, unchanged (R1). Ends the record."""
         if not named:
             raise NoKey(f"{self.reader.topic.name}: neither the body nor the record names a key")

@@ -11,9 +11,10 @@ from typing import Any, NamedTuple
 from aiokafka.client import AIOKafkaClient
 from aiokafka.structs import TopicPartition
 
+from app.engine.codes import UNREACHABLE
 from app.engine.engine import Engine
 from app.engine.owned import Owned
-from app.engine.protocol import UNREACHABLE, DescribeProducers
+from app.engine.protocol import DescribeProducers
 from app.engine.sweep import sweep
 from app.telemetry import metrics
 

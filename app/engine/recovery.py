@@ -15,9 +15,10 @@ from aiokafka.client import AIOKafkaClient, CoordinationType
 from aiokafka.errors import OffsetOutOfRangeError
 from aiokafka.structs import TopicPartition
 
+from app.engine.codes import RETRIABLE, UNREACHABLE, check
 from app.engine.faults import fault_point
 from app.engine.fetch import Stretch, stretches
-from app.engine.protocol import RETRIABLE, UNREACHABLE, OffsetFetch, check
+from app.engine.protocol import OffsetFetch
 from app.engine.rocks import RocksStore
 
 STEP_ROWS_BYTES = 256 << 10  # between two looks at the loop

@@ -9,10 +9,10 @@ from typing import Any
 from aiokafka.errors import IllegalStateError
 
 from app.engine.assignment import Assignment
+from app.engine.codes import UnpinnedRecord
 from app.engine.committer import Committer
 from app.engine.fatal import fatal
 from app.engine.owned import Owned
-from app.engine.protocol import UnpinnedRecord
 from app.engine.stored import NewerFormat, Unreadable
 from app.engine.task import Rewind
 from app.telemetry import metrics

@@ -17,11 +17,12 @@ from app.domain.errors import NotYet, PassedOver, Rejected, TooLarge
 from app.engine.cache import Cache
 from app.engine.fate import Fate, bug, settled
 from app.engine.fate import failed as failed_record
-from app.engine.lane import Encoded, Lane, Misplaced, RawRecord, Runtime, TimerLane, UnknownTopic
+from app.engine.lane import Encoded, Lane, Misplaced, Runtime, TimerLane, UnknownTopic
 from app.engine.processor import Due
 from app.engine.store import FIRST, Entry, Meta, Store, Write
 from app.engine.stored import Unreadable
 from app.engine.topology import SubTopology
+from app.wire.dead_letter import Consumed
 
 STEPS_BETWEEN_LOOKS_AT_THE_CLOCK = 32
 TIMERS_A_CHUNK = 256
@@ -135,7 +136,7 @@ class Task:
                 self.condemned[topic, at - 1] = why
         self.unsendable |= {key: why for _, key in snapshot.write.gone}
 
-    def process(self, topic: str, records: Sequence[RawRecord], begin: int, now_ms: int, until: float) -> int:
+    def process(self, topic: str, records: Sequence[Consumed], begin: int, now_ms: int, until: float) -> int:
         """Records from index `begin` on; returns the index of the first one left for the next chunk.
 
         `until` is on the `perf_counter` clock. Raises Rewind; what a store raises goes through.
@@ -163,14 +164,14 @@ class Task:
         self._advance(topic, records, begin, at, failed)
         return at
 
-    def _condemned(self, topic: str, raw: RawRecord) -> Exception | None:
+    def _condemned(self, topic: str, raw: Consumed) -> Exception | None:
         if not self.condemned:
             return None
         why = self.condemned.pop((topic, raw.offset), None)
         return None if why is None else TooLarge(why)
 
     def _attempt(
-        self, step: Callable[[Any, int], Exception | None], raw: RawRecord | None, now_ms: int, careful: bool
+        self, step: Callable[[Any, int], Exception | None], raw: Consumed | None, now_ms: int, careful: bool
     ) -> Exception | None:
         try:
             return step(raw, now_ms)
@@ -185,7 +186,7 @@ class Task:
                 raise Rewind(self, "bug") from error
             return error
 
-    def _settle(self, topic: str, raw: RawRecord, failure: Exception) -> int:
+    def _settle(self, topic: str, raw: Consumed, failure: Exception) -> int:
         """Give the record its fate; 1 if that is the dead-letter topic."""
         if isinstance(failure, PassedOver):
             fate = Fate.MISPLACED if isinstance(failure, Misplaced) else Fate.PASSED_OVER
@@ -197,7 +198,7 @@ class Task:
         self.fates[topic, Fate.DEAD_LETTERED, error.reason] += 1
         return 1
 
-    def _advance(self, topic: str, records: Sequence[RawRecord], begin: int, end: int, failed: int) -> None:
+    def _advance(self, topic: str, records: Sequence[Consumed], begin: int, end: int, failed: int) -> None:
         if end == begin:
             return
         reached = records[end - 1].offset + 1
@@ -282,4 +283,4 @@ class Task:
         return None if raw is None else self.caches[table_id].codec.unpack(raw)
 
 
-__all__ = ["Encoded", "RawRecord", "Rewind", "Runtime", "Snapshot", "Task", "Waiting"]
+__all__ = ["Encoded", "Rewind", "Runtime", "Snapshot", "Task", "Waiting"]

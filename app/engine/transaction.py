@@ -16,19 +16,10 @@ from typing import Any, NamedTuple
 from aiokafka.client import AIOKafkaClient, ConnectionGroup, CoordinationType
 from aiokafka.structs import TopicPartition
 
+from app.engine.codes import CONCURRENT_TRANSACTIONS, COORDINATOR_MOVED, METADATA_STALE, UNREACHABLE, check
 from app.engine.faults import fault_point
 from app.engine.outbox import Batches
-from app.engine.protocol import (
-    CONCURRENT_TRANSACTIONS,
-    COORDINATOR_MOVED,
-    METADATA_STALE,
-    UNREACHABLE,
-    EndTxn,
-    InitProducerId,
-    Produce,
-    TxnOffsetCommit,
-    check,
-)
+from app.engine.protocol import EndTxn, InitProducerId, Produce, TxnOffsetCommit
 
 DUPLICATE_SEQUENCE = 46  # an earlier try got through
 GONE_AFTER = 40  # tries, some 15 seconds

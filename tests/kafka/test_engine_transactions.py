@@ -14,8 +14,9 @@ from aiokafka.structs import TopicPartition
 from confluent_kafka import TopicPartition as Place
 
 from app.engine import recovery, startup
+from app.engine.codes import Fenced, UnpinnedRecord
 from app.engine.outbox import Outbox
-from app.engine.protocol import EndTxn, Fenced, InitProducerId, Produce, UnpinnedRecord
+from app.engine.protocol import EndTxn, InitProducerId, Produce
 from app.engine.pulse import Pulse
 from app.engine.recovery import Refused, restore, stable_offsets
 from app.engine.rocks import Identity, RocksStore

@@ -17,9 +17,9 @@ from aiokafka.protocol.metadata import MetadataRequest
 
 from app.domain.errors import NotYet, Rejected
 from app.engine import fetch, startup
+from app.engine.codes import FENCED, LOST, RETRIABLE, UNPINNED, Fenced, TransactionLost, UnpinnedRecord, check
 from app.engine.faults import BadFault, plan
 from app.engine.processor import Processor, Table, View
-from app.engine.protocol import FENCED, LOST, RETRIABLE, UNPINNED, Fenced, TransactionLost, UnpinnedRecord, check
 from app.engine.readings import Complete
 from app.engine.recovery import Refused, starting_positions
 from app.engine.slots import NoSlot, take
