@@ -102,6 +102,8 @@ class Cache:
             entries.append((due, self.prefix + key))
 
     def _count(self, before: Any, value: bytes | None, marks: dict[str, int]) -> None:
+        if before is not None and value is not None and self.table.mark(before) == mark_of(value):
+            return
         if before is not None:
             name = f"{self.table.id}:{self.table.mark(before)}"
             marks[name] = marks.get(name, 0) - 1

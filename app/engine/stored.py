@@ -12,7 +12,7 @@ from typing import Any, Generic, TypeVar
 
 import msgspec
 
-from app.engine.processor import Table
+from app.engine.processor import Table, never, unmarked
 
 S = TypeVar("S")
 
@@ -34,8 +34,12 @@ class Codec(Generic[S]):
     def __init__(self, table: Table[S]) -> None:
         self.table = table
         self._decode = msgspec.msgpack.Decoder(table.state).decode
+        plain = table.due is never and table.mark is unmarked
+        self._header = HEADER.pack(table.format, 0, 0) if plain else None
 
     def pack(self, state: S) -> bytes:
+        if self._header is not None:
+            return self._header + _encode(state)
         table = self.table
         return HEADER.pack(table.format, table.mark(state), table.due(state) or 0) + _encode(state)
 
