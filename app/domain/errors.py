@@ -46,6 +46,10 @@ class StaleStart(Rejected):
     reason = "stale-start"
 
 
+class UnknownSaga(Rejected):
+    reason = "unknown-saga"
+
+
 class TooLarge(Rejected):
     reason = "too-large"
 
