@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from app.engine.driver import EPOCH_MS, Sent
+from app.engine.driver import EPOCH_MS, Driver, Sent
 from app.engine.lane import Encoded, Runtime
 from app.engine.processor import Processor, Reading, View
 from app.engine.store import MemoryStore, Write
@@ -61,6 +61,18 @@ class Bench:
 class _Four(dict[str, int]):
     def get(self, topic: str, _default: Any = None) -> Any:
         return None if topic.endswith("gone") else 4
+
+
+def driver(*, careful: bool = False) -> Driver:
+    return Driver([TOY.processor], careful=careful)
+
+
+def sums(of: Driver) -> list[tuple[str, Any]]:
+    return of.outputs(TOY.sums)
+
+
+def letters(of: Driver) -> list[tuple[bytes | None, str, int]]:
+    return [(letter.key, letter.reason, letter.attempts) for letter in of.dead(TOY.additions)]
 
 
 def keys(count: int) -> list[str]:
