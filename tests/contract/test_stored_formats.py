@@ -59,6 +59,29 @@ SAGA = Saga(
     stuck="why",
 )
 
+REFUSED = Saga(
+    saga="order",
+    id="order/o-1",
+    version=1,
+    key="o-1",
+    run=2,
+    state=SagaState.COMPENSATING,
+    seq=7,
+    started_at=1_790_000_000_000,
+    deadline_at=1_790_000_900_000,
+    due_at=1_790_000_030_000,
+    data=b'{"orderId":"o-1","total":49.90}',
+    origin_topic="orders",
+    origin_key="k-1",
+    steps=(
+        Progress("RESERVE", StepState.UNDOING, 1_790_000_000_300, 1_790_000_000_000, 1, 0, 1, False, b'{"hold":7}'),
+        Progress("CHARGE", StepState.REFUSED, 1_790_000_000_200, 1_790_000_000_100, 3, 2, 0, True, None),
+    ),
+    open=Open("undo", 0, 1, Wait.REPLY, 1_790_000_000_300),
+    error=Error("card-declined", "no"),
+    history=(Entry("started", 1_790_000_000_000), Entry("step_sent", 1_790_000_000_300, "RESERVE", 1)),
+)
+
 BREAKER = Breaker(
     State.OPEN,
     1_790_000_000_000,
@@ -89,6 +112,17 @@ GOLDEN: list[tuple[Table[Any], Any, str]] = [
         "0001a0c4506c00c0c094a9737465705f73656e74cf000001a0c4506c0aa77265736572766501a3776879c0",
     ),
     (
+        sagas,
+        REFUSED,
+        "0103000001a0c450e130dc0014a56f72646572a96f726465722f6f2d3101a36f2d3102ac434f4d50454e534154494e47"
+        "07cf000001a0c4506c00cf000001a0c45e27a0cf000001a0c450e130c41f7b226f726465724964223a226f2d31222c22"
+        "746f74616c223a34392e39307da66f7264657273a36b2d319299a752455345525645a7554e444f494e47cf000001a0c4"
+        "506d2ccf000001a0c4506c00010001c2c40a7b22686f6c64223a377d99a6434841524745a752454655534544cf000001"
+        "a0c4506cc8cf000001a0c4506c64030200c3c096a4756e646f0001a57265706c79cf000001a0c4506d2c0182a4636f64"
+        "65ad636172642d6465636c696e6564a76d657373616765a26e6fc09294a773746172746564cf000001a0c4506c00c0c0"
+        "94a9737465705f73656e74cf000001a0c4506d2ca75245534552564501c0c0",
+    ),
+    (
         breakers,
         BREAKER,
         "0101000001a0c451566099a44f50454ecf000001a0c4506c00cf000001a0c4515660c3950ac404000102030202010584"
@@ -101,7 +135,7 @@ POSITIONS = Positions({"orders": 7, "replies": 1 << 40}, 1_790_000_000_000, "gro
 POSITIONS_BYTES = "9482a66f726465727307a77265706c696573cf0000010000000000cf000001a0c4506c00a567726f757004"
 
 
-@pytest.mark.parametrize(("table", "state", "golden"), GOLDEN, ids=[table.name for table, _, _ in GOLDEN])
+@pytest.mark.parametrize(("table", "state", "golden"), GOLDEN, ids=["account", "saga", "refused-saga", "breaker"])
 def test_s1_format_1_is_written_and_read_as_ever(table: Table[Any], state: Any, golden: str) -> None:
     stored = bytes.fromhex(golden)
     assert Codec(table).pack(state) == stored
