@@ -8,9 +8,10 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 
 from deploy.kafka import ports
 from deploy.kafka.errors import NoKafka
@@ -31,8 +32,15 @@ class NotStarted(NoKafka):
 class Broker:
     """Its data stays in `directory`: stopped or killed, it starts again with what it had, on the same port."""
 
-    def __init__(self, directory: Path, *, port: int | None = None, heap: str = "256m") -> None:
-        self.directory = directory.resolve()
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        port: int | None = None,
+        heap: str = "256m",
+        properties: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
+        self.directory, self.properties = directory.resolve(), properties
         self.heap = heap
         self.port, self.controller_port = [port, *ports.free(1)] if port else ports.free(2)
         self._java: subprocess.Popen[bytes] | None = None
@@ -71,7 +79,7 @@ class Broker:
             if not ports.is_free(port):
                 raise NotStarted(f"port {port} of 127.0.0.1 is taken")
         self._lay_out(kit.formatted)
-        properties = write_properties(self.directory, self.port, self.controller_port)
+        properties = write_properties(self.directory, self.port, self.controller_port, self.properties)
         command = [*kit.command(self.heap, *options), "kafka.Kafka", str(properties)]
         with self.log.open("wb") as log:
             self._java = subprocess.Popen(

@@ -8,10 +8,11 @@ import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from string import Template
+from types import MappingProxyType
 from typing import NamedTuple
 
 from deploy.kafka import ports
@@ -92,10 +93,14 @@ def stamp(java: Java, jars: list[Path]) -> str:
     return hashlib.sha256(holds_for.encode()).hexdigest()[:12]
 
 
-def write_properties(directory: Path, port: int, controller_port: int) -> Path:
+def write_properties(
+    directory: Path, port: int, controller_port: int, others: Mapping[str, str] = MappingProxyType({})
+) -> Path:
+    """`others` win over those of the template."""
     template = Template((HERE / "server.properties").read_text())
+    text = template.substitute(port=port, controller_port=controller_port, logs=directory / "logs")
     path = directory / "server.properties"
-    path.write_text(template.substitute(port=port, controller_port=controller_port, logs=directory / "logs"))
+    path.write_text(text + "".join(f"{name}={value}\n" for name, value in others.items()))
     return path
 
 
@@ -103,7 +108,8 @@ def make_formatted(kit: Kit) -> None:
     """Formatting takes a JVM and a second: the two small files that it leaves are copied from then on."""
     say("Kafka: formatting a log folder, once")
     with tempfile.TemporaryDirectory(dir=kit.formatted.parent) as scratch:
-        properties = write_properties(Path(scratch), *ports.free(2))
+        port, controller_port = ports.free(2)
+        properties = write_properties(Path(scratch), port, controller_port)
         tool = ["kafka.tools.StorageTool", "format", "--cluster-id", CLUSTER_ID, "--config", str(properties)]
         run([*kit.command("96m"), *tool])
         shutil.move(Path(scratch, "logs"), kit.formatted)

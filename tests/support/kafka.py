@@ -36,6 +36,16 @@ class Written(NamedTuple):
     timestamp_ms: int = 0
 
 
+class Part(NamedTuple):
+    """A partition as the cluster has it. -1: nobody leads it."""
+
+    topic: str
+    number: int
+    leader: int
+    replicas: int
+    in_sync: int
+
+
 class Kafka:
     def __init__(self, bootstrap: str) -> None:
         self.bootstrap = bootstrap
@@ -45,7 +55,7 @@ class Kafka:
     def create(self, *topics: str, partitions: int = 4, **config: str) -> None:
         """Config names with `_` for `.`: `create("t", cleanup_policy="compact")`. Returns when they can be used."""
         settings = {name.replace("_", "."): value for name, value in config.items()}
-        made = self._admin.create_topics([NewTopic(topic, partitions, 1, config=settings) for topic in topics])
+        made = self._admin.create_topics([NewTopic(topic, partitions, -1, config=settings) for topic in topics])
         for done in made.values():
             done.result(ANSWER_S)
         wait_for(lambda: set(topics) <= set(self.topics()), f"the topics {topics} to be seen")
@@ -64,6 +74,15 @@ class Kafka:
         """Of each topic the number of its partitions."""
         found = self._admin.list_topics(timeout=ANSWER_S).topics
         return {name: len(topic.partitions) for name, topic in found.items()}
+
+    def parts(self) -> list[Part]:
+        """Of all topics, the cluster's own among them."""
+        topics = self._admin.list_topics(timeout=ANSWER_S).topics
+        return [
+            Part(name, number, part.leader, len(part.replicas), len(part.isrs))
+            for name, topic in topics.items()
+            for number, part in topic.partitions.items()
+        ]
 
     def write(self, topic: str, *records: Written | tuple[str | None, bytes | None]) -> None:
         """Returns when all are acknowledged."""
