@@ -1,7 +1,7 @@
 # On a fresh machine with Python 3.11+ and make, every target sets up what it needs, in .venv and var/.
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup lint test demo run bench contract clean
+.PHONY: help setup lint test demo run bench faults soak contract clean
 
 PYTHON ?= $(firstword $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 15))' 2>/dev/null && command -v $$p; done))
@@ -40,6 +40,9 @@ demo: setup ## the order saga on a real Kafka, from nothing [KILL=3] [ORDERS=n]
 
 run: setup ## a local Kafka on port 9092 and the service on 8104, until Ctrl-C [CONFIG=application.yml]
 	@$(BIN)/python -m deploy.run --config $(CONFIG)
+
+faults: setup ## break the engine on purpose and compare; writes docs/faults.md [FAULTS="--only kills"]
+	$(BIN)/python -m tests.faults $(FAULTS)
 
 bench: setup ## measure beside Kafka Streams; needs a JDK 17 and Maven [BENCH=--quick]
 	$(BIN)/python -m tests.bench $(BENCH)

@@ -1,0 +1,115 @@
+"""What must have come out, by the driver; what has, by a read_committed reader; and that they are equal (D1)."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import msgspec
+
+from app.engine.driver import Driver
+from app.wire.topics import changelog, dead_letters
+from tests.faults.scenario import Scenario
+from tests.faults.stores import rows_of, states_of
+from tests.support.kafka import Kafka, Written
+from tests.support.toy import Account, Sum
+
+_sum = msgspec.json.Decoder(Sum).decode
+Letter = tuple[bytes | None, str]
+
+
+class Outcome(NamedTuple):
+    """By key, each key's in order. States are those of the row's table."""
+
+    sums: Mapping[str, list[Sum]]
+    alarms: Mapping[str, list[Sum]]
+    letters: Mapping[str, list[Letter]]
+    noted: Mapping[str, list[Letter]]
+    states: Mapping[str, Account]
+
+
+class Different(AssertionError):
+    """What Kafka, or a store, shows is not what it should be."""
+
+
+def expected(scenario: Scenario) -> Outcome:
+    row, notes = scenario.row, scenario.notes
+    driver = Driver([row.processor, notes.processor])
+    limits = notes.limits.topic
+    assert limits is not None
+    for limit in scenario.limits():
+        driver.send(limits, limit.key, limit.value)
+    topics = {row.additions.name: row.additions, notes.notes.name: notes.notes}
+    for topic, record in scenario.records:
+        driver.send(topics[topic], record.key, record.value, record.headers)
+    driver.advance("1h")
+    return Outcome(
+        grouped(driver.outputs(row.sums)),
+        grouped(driver.outputs(row.alarms)),
+        grouped((text(letter.key), (letter.value, letter.reason)) for letter in driver.dead(row.additions)),
+        grouped((text(letter.key), (letter.value, letter.reason)) for letter in driver.dead(notes.notes)),
+        driver.table(row.accounts),
+    )
+
+
+def found(kafka: Kafka, scenario: Scenario) -> Outcome:
+    row, notes = scenario.row, scenario.notes
+    logged = rows_of(kafka, changelog(row.processor.row).name)
+    return Outcome(
+        sums_in(kafka.read_all(row.sums.name)),
+        sums_in(kafka.read_all(row.alarms.name)),
+        letters_in(kafka.read_all(dead_letters(row.additions.name).name)),
+        letters_in(kafka.read_all(dead_letters(notes.notes.name).name)),
+        states_of(row.accounts, logged),
+    )
+
+
+def sums_in(records: Sequence[Written]) -> dict[str, list[Sum]]:
+    return grouped((record.key or "", _sum(record.value or b"")) for record in records)
+
+
+def letters_in(records: Sequence[Written]) -> dict[str, list[Letter]]:
+    return grouped(
+        (record.key or "", (record.value, dict(record.headers)["iopt-dlq-reason"].decode())) for record in records
+    )
+
+
+def grouped(pairs: Iterable[tuple[str, Any]]) -> dict[str, list[Any]]:
+    found = defaultdict(list)
+    for key, value in pairs:
+        found[key].append(value)
+    return dict(found)
+
+
+def text(key: bytes | None) -> str:
+    return (key or b"").decode()
+
+
+def assert_equal(wanted: Outcome, got: Outcome) -> None:
+    for what, should, does in zip(Outcome._fields, wanted, got, strict=True):
+        assert_same(what, should, does)
+
+
+def assert_same(what: str, wanted: Mapping[Any, Any], got: Mapping[Any, Any]) -> None:
+    """Raises Different with the first key that is not the same, and how many there are."""
+    keys = [key for key in {**wanted, **got} if wanted.get(key) != got.get(key)]
+    if keys:
+        first = keys[0]
+        said = (
+            f"of {len(keys)} keys, one is {first!r}: {short(wanted.get(first))} was expected, {short(got.get(first))}"
+        )
+        raise Different(f"{what}: {said} was found")
+
+
+def short(value: Any) -> str:
+    said = repr(value)
+    return said if len(said) < 1_000 else f"{said[:400]} ... {said[-600:]}"
+
+
+def last_offsets(kafka: Kafka, topics: Iterable[str]) -> dict[tuple[str, int], int]:
+    """Of each partition with records, what comes after the last that a reader of committed records gets."""
+    return {(topic, record.partition): record.offset + 1 for topic in topics for record in kafka.read_all(topic)}
+
+
+__all__ = ["Different", "Outcome", "assert_equal", "assert_same", "expected", "found", "last_offsets"]

@@ -1,0 +1,83 @@
+"""Runs a schedule within its bound; what a failed one leaves behind is kept."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from time import monotonic
+from typing import Any, NamedTuple
+
+from confluent_kafka import KafkaException
+
+from deploy.kafka.errors import NoKafka
+from tests.faults.schedule import Schedule
+from tests.faults.trial import Trial, trial
+
+WORK = Path(__file__).resolve().parents[2] / "var" / "faults"
+
+
+class Hung(AssertionError):
+    """The schedule has not ended within its bound."""
+
+
+class Result(NamedTuple):
+    """`wrong` is empty for a schedule that passed."""
+
+    schedule: Schedule
+    seed: int
+    seconds: float
+    kills: int = 0
+    rebalances: int = 0
+    records: int = 0
+    remarks: str = ""
+    wrong: str = ""
+
+
+def run(schedule: Schedule, seed: int, short: bool = False) -> Result:
+    directory = WORK / schedule.name
+    shutil.rmtree(directory, ignore_errors=True)
+    directory.mkdir(parents=True)
+    begun, found = monotonic(), Result(schedule, seed, 0.0)
+    try:
+        with (
+            bound(schedule),
+            schedule.brokers(directory / "kafka") as brokers,
+            trial(brokers, seed, short, directory) as made,
+        ):
+            try:
+                schedule.does(made)
+            finally:
+                found = told(found, made)
+    except (AssertionError, KafkaException, NoKafka, OSError) as error:
+        (directory / "failure.txt").write_text(traceback.format_exc())
+        found = found._replace(wrong=f"{type(error).__name__}: {error}")
+    else:
+        shutil.rmtree(directory)
+    return found._replace(seconds=monotonic() - begun)
+
+
+def told(found: Result, made: Trial) -> Result:
+    return found._replace(
+        kills=made.kills,
+        rebalances=made.rebalances,
+        records=len(made.scenario.records),
+        remarks="; ".join(made.remarks),
+    )
+
+
+@contextmanager
+def bound(schedule: Schedule) -> Iterator[None]:
+    def out_of_time(_number: int, _frame: Any) -> None:
+        raise Hung(f"{schedule.name} has not ended within {schedule.bound_s:g} s")
+
+    before = signal.signal(signal.SIGALRM, out_of_time)
+    signal.setitimer(signal.ITIMER_REAL, schedule.bound_s)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
