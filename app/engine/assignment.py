@@ -100,6 +100,8 @@ class Assignment:
             await self._take(tasks_of(self._means.subs.values(), assigned), claim)
             if claim is self.claim:
                 self.joining_since = None
+                names = sorted(owned.task.name for owned in self.owned.values())
+                log.info("tasks_assigned", generation=claim.generation, tasks=names)
 
     async def _let_go(self, kept: Mapping[tuple[str, int], SubTopology]) -> None:
         for key in [key for key in self.owned if key not in kept]:
