@@ -15,13 +15,14 @@ import msgspec
 
 from app.engine.driver import Driver
 from app.engine.faults import POINTS
-from tests.support.accounts import Accounts, by_key
+from tests.support.accounts import Accounts, by_key, names_on
 from tests.support.kafka import wait_for
 from tests.support.toy import Account, Addition, Sum, toy
-from tests.support.workers import Process
+from tests.support.workers import PARTITIONS, Process
 
 SEED = 20_260_711
 ACTS = ["add"] * 12 + ["refuse", "break", "delete"]
+CHANCES = {"during_restore": 1}
 
 
 class Scenario:
@@ -49,6 +50,12 @@ class Scenario:
             return timed(Addition(f"unstorable-{self._made}", 1, act="unstorable"))
         act = self._dice.choice(ACTS)
         return timed(Addition(f"a-{self._dice.randrange(50)}", self._made, act=act))
+
+    def last(self) -> list[tuple[str, bytes]]:
+        """One for each partition: once their sums are there, everything before them is committed."""
+        ends = [timed(Addition(*names_on(number, 1, "last"), 1)) for number in range(PARTITIONS)]
+        self.records += ends
+        return ends
 
 
 def encoded(addition: Addition) -> bytes:
@@ -97,6 +104,7 @@ def found(row: Accounts) -> Outcome:
 
 
 def assert_equal_to_the_driver(row: Accounts, scenario: Scenario) -> None:
+    row.kafka.write(row.additions, *scenario.last())
     wanted = expected(row, scenario)
     count = sum(map(len, wanted.sums.values()))
     row.until_summed(count, within_s=60)
@@ -112,19 +120,6 @@ def assert_equal_to_the_driver(row: Accounts, scenario: Scenario) -> None:
     assert row.kafka.committed(row.group) == positions
     ends = row.kafka.end_offsets(row.additions)
     assert all(at <= ends[number] for (_, number), at in positions.items())
-
-
-def test_f2_killed_at_every_fault_point_nothing_is_lost_and_nothing_comes_twice(toy_row: Accounts) -> None:
-    scenario = Scenario()
-    toy_row.workers.ready().kill()
-    for point in POINTS:
-        toy_row.kafka.write(toy_row.additions, *scenario.more(400))
-        if point == "during_restore":
-            shutil.rmtree(toy_row.workers.data / "0" / "stores")
-        doomed = toy_row.workers.start(fault=f"kill@{point}:0.5")
-        assert doomed.wait(40) == -signal.SIGKILL, point
-    toy_row.workers.ready()
-    assert_equal_to_the_driver(toy_row, scenario)
 
 
 @contextmanager
@@ -143,6 +138,20 @@ def load(row: Accounts, scenario: Scenario) -> Iterator[None]:
     finally:
         stopped.set()
         writing.join()
+
+
+def test_f2_killed_at_every_fault_point_nothing_is_lost_and_nothing_comes_twice(toy_row: Accounts) -> None:
+    """Records keep coming, so that each point is passed until it kills; a restore ends, so it kills at once."""
+    scenario = Scenario()
+    toy_row.workers.ready().kill()
+    with load(toy_row, scenario):
+        for point in POINTS:
+            if point == "during_restore":
+                shutil.rmtree(toy_row.workers.data / "0" / "stores")
+            doomed = toy_row.workers.start(fault=f"kill@{point}:{CHANCES.get(point, 0.5)}")
+            assert doomed.wait(40) == -signal.SIGKILL, point
+    toy_row.workers.ready()
+    assert_equal_to_the_driver(toy_row, scenario)
 
 
 def test_f2_killed_twenty_times_at_random_nothing_is_lost_and_nothing_comes_twice(toy_row: Accounts) -> None:
