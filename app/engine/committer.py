@@ -129,10 +129,9 @@ class Committer:
     def _batches(self, snapshots: list[Snapshot]) -> Batches:
         for snapshot in snapshots:
             at, meta = _changelog(snapshot.task), snapshot.write.meta
-            for key, value in snapshot.write.changes:
-                self._outbox.add(at, meta.now_ms, key, value, [])
             standing = Positions(dict(meta.positions), meta.now_ms, self._group, snapshot.task.changelog_partitions)
-            self._outbox.add(at, meta.now_ms, POSITIONS_KEY, encode_positions(standing), [])
+            self._outbox.extend(at, meta.now_ms, snapshot.write.changes)
+            self._outbox.extend(at, meta.now_ms, [(POSITIONS_KEY, encode_positions(standing))])
         return self._outbox.take()
 
     def _write(self, snapshot: Snapshot, batches: Batches, bases: dict[TopicPartition, int]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
@@ -9,13 +10,14 @@ from aiokafka.structs import TopicPartition
 
 from app.engine.lane import Encoded
 
+NO_HEADERS: list[Any] = []
 BATCH_BYTES = 900_000  # below the max.message.bytes of every topic that is not told otherwise
 
 
 class Batch:
     """One record batch; its producer's state is set when it is built."""
 
-    __slots__ = ("_append", "_builder", "bytes", "count")
+    __slots__ = ("_builder", "add", "bytes", "count")
 
     def __init__(self) -> None:
         self._builder = DefaultRecordBatchBuilder(
@@ -27,14 +29,8 @@ class Batch:
             base_sequence=0,
             batch_size=BATCH_BYTES,
         )
-        self._append, self.count, self.bytes = self._builder.append, 0, 0
-
-    def append(self, timestamp_ms: int, key: bytes | None, value: bytes | None, headers: list[Any]) -> bool:
-        """False when it does not fit. The first record of a batch always does."""
-        if self._append(self.count, timestamp_ms, key, value, headers) is None:
-            return False
-        self.count += 1
-        return True
+        self.add = self._builder.append  # None when it does not fit; the first record always does
+        self.count, self.bytes = 0, 0
 
     def build(self, producer_id: int, epoch: int, sequence: int) -> bytes:
         self._builder.set_producer_state(producer_id, epoch, sequence)
@@ -49,25 +45,35 @@ Batches = dict[TopicPartition, list[Batch]]
 class Outbox:
     def __init__(self) -> None:
         self.batches: Batches = {}
-        self.records, self.bytes = 0, 0
+        self.bytes = 0
 
     def append(self, out: Encoded, timestamp_ms: int) -> None:
-        self.add((out.topic, out.partition), timestamp_ms, out.key, out.value, out.headers)
-        self.bytes += len(out.value or b"") + 100
-
-    def add(
-        self, at: tuple[str, int], timestamp_ms: int, key: bytes | None, value: bytes | None, headers: list[Any]
-    ) -> None:
-        """`at` may be a plain tuple: making a TopicPartition for each record would cost more than the append."""
+        """A plain tuple finds the batches: making a TopicPartition for each record would cost more than the append."""
+        at, value = (out.topic, out.partition), out.value
         batches = self.batches.get(at)  # equal, and of equal hash
-        if batches is None:
-            batches = self.batches[TopicPartition(*at)] = [Batch()]
-        if not batches[-1].append(timestamp_ms, key, value, headers):
-            batches.append(Batch())
-            batches[-1].append(timestamp_ms, key, value, headers)
-        self.records += 1
+        batch = batches[-1] if batches else self._begin(at)
+        if batch.add(batch.count, timestamp_ms, out.key, value, out.headers) is None:
+            batch = self._begin(at)
+            batch.add(0, timestamp_ms, out.key, value, out.headers)
+        batch.count += 1
+        self.bytes += 100 + (len(value) if value else 0)
+
+    def extend(self, at: TopicPartition, timestamp_ms: int, rows: Iterable[tuple[bytes, bytes | None]]) -> None:
+        """Changelog rows, whose bytes the cache has counted."""
+        batches = self.batches.get(at)
+        batch = batches[-1] if batches else self._begin(at)
+        for key, value in rows:
+            if batch.add(batch.count, timestamp_ms, key, value, NO_HEADERS) is None:
+                batch = self._begin(at)
+                batch.add(0, timestamp_ms, key, value, NO_HEADERS)
+            batch.count += 1
+
+    def _begin(self, at: tuple[str, int]) -> Batch:
+        batch = Batch()
+        self.batches.setdefault(TopicPartition(*at), []).append(batch)
+        return batch
 
     def take(self) -> Batches:
         """Everything so far; it is empty again."""
-        taken, self.batches, self.records, self.bytes = self.batches, {}, 0, 0
+        taken, self.batches, self.bytes = self.batches, {}, 0
         return taken

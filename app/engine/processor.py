@@ -61,6 +61,10 @@ class Record(msgspec.Struct, frozen=True, gc=False):
     offset: int = -1
     trace: bytes | None = None  # its context, as a W3C traceparent
 
+    @property
+    def place(self) -> str:
+        return f"{self.topic}/{self.partition}/{self.offset}"
+
 
 class Due(NamedTuple):
     """The value that a processor with `timers=True` gets when its state's due has come."""

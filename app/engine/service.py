@@ -26,7 +26,7 @@ from app.engine.group import Coordinator, FencedInstanceIdError, Watch
 from app.engine.lane import Runtime
 from app.engine.outbox import Outbox
 from app.engine.plan import Plan
-from app.engine.processor import Out, Processor, Reading, View
+from app.engine.processor import Out, Processor, Reading, Record, View
 from app.engine.pulse import Pulse
 from app.engine.readings import Complete
 from app.engine.recovery import Refused
@@ -284,7 +284,7 @@ class Worker:
     async def publish(self, outs: Iterable[Out]) -> None:
         """Records of the worker's own, in a transaction without positions, before it joins the group."""
         outbox, now_ms = Outbox(), self.engine.clock.now_ms()
-        for encoded in self.engine.runtime.encode_all(outs, self.slot.instance, now_ms, None):
+        for encoded in self.engine.runtime.encode_all(outs, Record("", now_ms, now_ms), cause=self.slot.instance):
             outbox.append(encoded, now_ms)
         transactions = Transactions(
             self.client, f"iopt.{self.plan.group}.{self.slot.instance}.start", self.plan.group, self.plan.transaction_ms

@@ -10,6 +10,7 @@ import struct
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from time import perf_counter
 from typing import Any, NamedTuple
 
@@ -17,11 +18,11 @@ from app.domain.errors import NotYet, PassedOver, Rejected, TooLarge
 from app.engine.cache import Cache
 from app.engine.fate import Fate, bug, settled
 from app.engine.fate import failed as failed_record
-from app.engine.lane import Encoded, Lane, Misplaced, Runtime, TimerLane, UnknownTopic
+from app.engine.lane import Encoded, Lane, Misplaced, Runtime, TableLane, TimerLane, UnknownTopic
 from app.engine.processor import Due
 from app.engine.store import FIRST, Entry, Meta, Store, Write
 from app.engine.stored import Unreadable
-from app.engine.topology import SubTopology
+from app.engine.topology import Reader, SubTopology
 from app.wire.dead_letter import Consumed
 
 STEPS_BETWEEN_LOOKS_AT_THE_CLOCK = 32
@@ -61,10 +62,7 @@ class Task:
         self.sub, self.partition, self.store, self.runtime = sub, partition, store, runtime
         self.name = f"{sub.row}-{partition}"
         self.caches = {table.id: Cache(table, store, cache_bytes) for table in sub.tables}
-        self.lanes = {
-            name: Lane(reader, partition, self._cache(reader.processor), runtime)
-            for name, reader in sub.readers.items()
-        }
+        self.lanes = {name: self._lane(reader) for name, reader in sub.readers.items()}
         self.timers = {
             table_id: TimerLane(processor, partition, self.caches[table_id], runtime)
             for table_id, processor in sub.timers.items()
@@ -78,8 +76,11 @@ class Task:
         self._start: dict[str, int] = {}
         self.forget()
 
-    def _cache(self, processor: Any) -> Cache | None:
-        return self.caches[processor.keeps.id] if processor.keeps else None
+    def _lane(self, reader: Reader) -> Lane:
+        table = reader.processor.keeps
+        if table is None:
+            return Lane(reader, self.partition, self.runtime)
+        return TableLane(reader, self.partition, self.runtime, self.caches[table.id])
 
     def start(self, positions: Mapping[str, int]) -> None:
         """Where to go on; what is not committed is forgotten, and comes again from there."""
@@ -143,38 +144,36 @@ class Task:
         """
         self.now_ms = now_ms = max(now_ms, self.now_ms)
         self.waiting, careful, at, failed = None, topic in self.careful_until, begin, 0
-        step = self.lanes[topic].careful_step if careful else self.lanes[topic].step
+        lane = self.lanes[topic]
+        run = lane.run_carefully if careful else lane.run
         try:
-            for at in range(begin, len(records)):
-                if not at & (STEPS_BETWEEN_LOOKS_AT_THE_CLOCK - 1) and at > begin and perf_counter() > until:
+            while at < len(records) and (at == begin or perf_counter() <= until):
+                end = min(at + STEPS_BETWEEN_LOOKS_AT_THE_CLOCK, len(records)) if not self.condemned else at + 1
+                failure = self._condemned(topic, records[at])
+                if failure is None:
+                    failure = self._attempt(partial(run, records, at, end, now_ms), careful)
+                    at = lane.at if failure else end
+                if isinstance(failure, NotYet):
+                    self.waiting = Waiting(failure.view, failure.key)
                     break
-                failure = self._condemned(topic, records[at]) or self._attempt(step, records[at], now_ms, careful)
                 if failure is not None:
-                    if isinstance(failure, NotYet):
-                        self.waiting = Waiting(failure.view, failure.key)
-                        break
                     failed += self._settle(topic, records[at], failure)
-            else:
-                at += 1
+                    at += 1
         except Rewind:
-            self.careful_until[topic] = records[at].offset + 1
+            self.careful_until[topic] = records[lane.at].offset + 1
             raise
         except Unreadable as error:
-            raise type(error)(f"{error}, read for {topic}/{self.partition} at {records[at].offset}") from error
+            raise type(error)(f"{error}, read for {topic}/{self.partition} at {records[lane.at].offset}") from error
         self._advance(topic, records, begin, at, failed)
         return at
 
     def _condemned(self, topic: str, raw: Consumed) -> Exception | None:
-        if not self.condemned:
-            return None
-        why = self.condemned.pop((topic, raw.offset), None)
+        why = self.condemned.pop((topic, raw.offset), None) if self.condemned else None
         return None if why is None else TooLarge(why)
 
-    def _attempt(
-        self, step: Callable[[Any, int], Exception | None], raw: Consumed | None, now_ms: int, careful: bool
-    ) -> Exception | None:
+    def _attempt(self, work: Callable[[], None], careful: bool) -> Exception | None:
         try:
-            return step(raw, now_ms)
+            work()
         except (Rejected, PassedOver, NotYet) as failure:
             return failure
         except (UnknownTopic, Unreadable):
@@ -185,6 +184,7 @@ class Task:
             if not careful:
                 raise Rewind(self, "bug") from error
             return error
+        return None
 
     def _settle(self, topic: str, raw: Consumed, failure: Exception) -> int:
         """Give the record its fate; 1 if that is the dead-letter topic."""
@@ -235,7 +235,7 @@ class Task:
             self._entries.append((due_ms, key))
             return
         failure = self._unsendable(key) or self._attempt(
-            lambda _, at: lane.fire(own, Due(due_ms), at, careful=careful), None, now_ms, careful
+            partial(lane.fire, own, Due(due_ms), now_ms, careful=careful), careful
         )
         if failure is None:
             self.fates[self.sub.row, Fate.FIRED, ""] += 1

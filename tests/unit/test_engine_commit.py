@@ -14,6 +14,7 @@ from aiokafka.structs import TopicPartition
 
 from app.engine.committer import Committer, Pace
 from app.engine.driver import EPOCH_MS
+from app.engine.lane import Encoded
 from app.engine.outbox import BATCH_BYTES, Batches, Outbox
 from app.engine.stored import POSITIONS_KEY, decode_positions
 from app.engine.transaction import Claim
@@ -222,8 +223,8 @@ def test_an_outbox_cuts_batches_by_size_and_keeps_the_order() -> None:
     outbox, at = Outbox(), TopicPartition("t", 1)
     sizes = [10, BATCH_BYTES, 20, BATCH_BYTES // 2, BATCH_BYTES // 2, 30]
     for size in sizes:
-        outbox.add(at, EPOCH_MS, b"k", bytes(size), [("h", b"v")])
-    outbox.add(TopicPartition("t", 0), EPOCH_MS, None, None, [])
+        outbox.append(Encoded(*at, b"k", bytes(size), [("h", b"v")]), EPOCH_MS)
+    outbox.append(Encoded("t", 0, None, None, []), EPOCH_MS)
     batches = outbox.take()
     assert outbox.take() == {}
     found: list[Any] = []
