@@ -9,8 +9,10 @@ import sys
 from collections.abc import Sequence
 from importlib.metadata import version
 
-from tests.bench.report import PACKAGES, cpu_model, memory_gib, row, table
 from tests.faults.run import Result
+from tests.support.page import cpu_model, memory_gib, row, table
+
+PACKAGES = ("faust-streaming", "aiokafka", "rocksdict", "msgspec")
 
 HEAD = """\
 # Faults

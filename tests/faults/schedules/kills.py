@@ -4,15 +4,45 @@ from __future__ import annotations
 
 import shutil
 import signal
+import threading
 
 from app.engine.faults import POINTS
 from tests.faults.schedule import schedule
 from tests.faults.trial import Trial
+from tests.support.kafka import wait_for
+
+HOSTS = ("one", "two", "three")
 
 
-@schedule(bound_s=300)
+class Crowd:
+    """Workers, each on a host of its own, that are started again when they die."""
+
+    def __init__(self, trial: Trial, hosts: tuple[str, ...] = HOSTS) -> None:
+        self._trial = trial
+        self.workers = {host: trial.start(data=host) for host in hosts}
+
+    def kill(self, *hosts: str) -> None:
+        for host in hosts:
+            self.workers[host].signal(signal.SIGKILL)
+        for host in hosts:
+            self.workers[host].wait()
+
+    def start(self, *hosts: str, **options: str) -> None:
+        for host in hosts:
+            self.workers[host] = self._trial.start(data=host, **options)
+
+    def forget(self, host: str) -> None:
+        shutil.rmtree(self._trial.directory / host / "0" / "stores", ignore_errors=True)
+
+
+def pause(trial: Trial, seconds: float) -> None:
+    """The dice say when, in a load that goes on."""
+    threading.Event().wait(trial.dice.random() * seconds)
+
+
+@schedule(bound_s=420)
 def killed_at_fault_points(trial: Trial) -> None:
-    """A worker kills itself at each fault point of the engine, 10 times each, the disk deleted before each restore."""
+    """A worker kills itself at each of the engine's fault points, 10 times each; before a restore its disk is deleted."""
     trial.ready().kill()
     for turn in range(trial.times(10, 1)):
         for point in POINTS:
@@ -21,4 +51,77 @@ def killed_at_fault_points(trial: Trial) -> None:
                 shutil.rmtree(trial.workers.data / "0" / "stores", ignore_errors=True)
             doomed = trial.start(fault=f"kill@{point}:0.5")
             assert doomed.wait(40) == -signal.SIGKILL, f"{point} in turn {turn}"
+    trial.settle()
+
+
+@schedule(bound_s=900)
+def killed_at_random(trial: Trial) -> None:
+    """Three workers under load: 200 times one of them is killed and started again; one in ten finds no disk."""
+    crowd = Crowd(trial)
+    with trial.load(rate=300):
+        wait_for(lambda: trial.rebalances > 0, "somebody to have tasks")
+        for _ in range(trial.times(200, 10)):
+            pause(trial, 2.5)
+            host = trial.dice.choice(HOSTS)
+            crowd.kill(host)
+            if trial.dice.random() < 0.1:
+                crowd.forget(host)
+            crowd.start(host)
+    trial.settle()
+
+
+@schedule(bound_s=300)
+def killed_two_at_once(trial: Trial) -> None:
+    """Of three workers under load two are killed in the same moment and started again, 15 times."""
+    crowd = Crowd(trial)
+    with trial.load():
+        wait_for(lambda: trial.rebalances > 0, "somebody to have tasks")
+        for _ in range(trial.times(15, 2)):
+            pause(trial, 4)
+            both = trial.dice.sample(HOSTS, 2)
+            crowd.kill(*both)
+            crowd.start(*both)
+    trial.settle()
+
+
+@schedule(bound_s=300)
+def killed_during_recovery(trial: Trial) -> None:
+    """A worker without a disk is killed while it reads its changelog, 15 times, at the fault point or at any moment."""
+    trial.ready()
+    trial.write(trial.scenario.more(4_000))
+    for turn in range(trial.times(15, 2)):
+        for worker in trial.alive:
+            worker.kill()
+        shutil.rmtree(trial.workers.data / "0" / "stores", ignore_errors=True)
+        if turn % 2:
+            doomed = trial.start(fault=f"kill@during_restore:{0.05 + trial.dice.random() / 4:.2f}")
+            doomed.wait(40)
+        else:
+            opening = trial.start()
+            wait_for(lambda worker=opening: worker.events("tasks_assigned"), "tasks to restore", 30)
+            pause(trial, 0.3)
+        trial.write(trial.scenario.more(200))
+    for worker in trial.alive:
+        worker.kill()
+    trial.settle()
+
+
+@schedule(bound_s=300)
+def killed_during_a_rebalance(trial: Trial) -> None:
+    """One worker joins, and within the second one of the three is killed, 15 times, under load."""
+    crowd = Crowd(trial, HOSTS[:2])
+    with trial.load():
+        wait_for(lambda: trial.rebalances > 0, "somebody to have tasks")
+        for _ in range(trial.times(15, 2)):
+            before = trial.rebalances
+            guest = trial.start(data="guest", leave=True)
+            wait_for(lambda was=before: trial.rebalances > was, "a rebalance", 30)
+            pause(trial, 1)
+            victim = trial.dice.choice((*HOSTS[:2], "guest"))
+            if victim == "guest":
+                guest.kill()
+            else:
+                crowd.kill(victim)
+                crowd.start(victim)
+                guest.stop()
     trial.settle()

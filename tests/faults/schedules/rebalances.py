@@ -1,0 +1,69 @@
+"""Workers that join, leave and come back, with records on their way."""
+
+from __future__ import annotations
+
+from tests.faults.schedule import schedule
+from tests.faults.schedules.kills import HOSTS, pause
+from tests.faults.trial import TASKS, Trial
+from tests.support.kafka import wait_for
+from tests.support.workers import Process
+
+SESSION_S = 12.0
+
+
+def tasks_of(*workers: Process) -> set[str]:
+    return {event["task"] for worker in workers for event in worker.events("task_ready")}
+
+
+@schedule(bound_s=300)
+def joining_and_leaving(trial: Trial) -> None:
+    """Under load, beside one steady worker, two others join and leave the group in turn, 20 times."""
+    trial.ready(data="steady", leave=True)
+    with trial.load():
+        for turn in range(trial.times(20, 2)):
+            before = trial.rebalances
+            guest = trial.start(data=f"guest-{turn % 2}", leave=True)
+            wait_for(lambda was=before: trial.rebalances > was, "a rebalance", 30)
+            pause(trial, 2)
+            assert guest.stop() == 0
+    trial.settle()
+
+
+@schedule(bound_s=300)
+def restarted_in_turn(trial: Trial) -> None:
+    """A rolling restart of three workers under load, SIGTERM and start, five times round."""
+    workers = {host: trial.start(data=host) for host in HOSTS}
+    wait_for(lambda: len(tasks_of(*workers.values())) == TASKS, "all tasks to be taken", 40)
+    with trial.load():
+        for turn in range(trial.times(5, 1) * len(HOSTS)):
+            host = HOSTS[turn % len(HOSTS)]
+            assert workers[host].stop() == 0
+            workers[host] = trial.start(data=host)
+            workers[host].until("tasks_assigned")
+    trial.settle()
+
+
+@schedule(bound_s=300)
+def restarted_without_a_rebalance(trial: Trial) -> None:
+    """Static membership: of two workers one is stopped or killed and is back within its session, 12 times.
+
+    The other keeps its tasks, and the group its generation.
+    """
+    steady = trial.start(data="one", session_s=SESSION_S)
+    other = trial.start(data="two", session_s=SESSION_S)
+    wait_for(
+        lambda: steady.events("tasks_assigned") and len(tasks_of(other)) == TASKS // 2, "each to have its half", 40
+    )
+    mine = tasks_of(other)
+    with trial.load():
+        wait_for(lambda: len(steady.events("tasks_assigned")[-1]["tasks"]) == TASKS // 2, "each to have its half", 40)
+        before = len(steady.events("tasks_assigned")), trial.rebalances
+        for turn in range(trial.times(12, 2)):
+            if turn % 2:
+                other.kill()
+            else:
+                assert other.stop() == 0
+            other = trial.start(data="two", session_s=SESSION_S)
+            other.until("task_ready", lambda events: {event["task"] for event in events} == mine)
+    assert (len(steady.events("tasks_assigned")), trial.rebalances) == before, "a rebalance"
+    trial.settle()
