@@ -31,7 +31,7 @@ def carried(effects: Iterable[Effect], trace: bytes | None) -> Iterator[Out]:
                 yield Out(commands(topic), command.saga_id, Typed(name, command), command.command_id, trace)
             case Told(name, fact):
                 yield Out(SAGA_EVENTS, fact.saga_id, Typed(name, fact), f"{fact.saga_id}#{fact.seq}", trace)
-            case Emitted(topic, key, name, data, id):
-                yield Out(emitted(topic), key, Typed(name, data), id, trace)
+            case Emitted(topic, key, saga_id, name, data, id):
+                yield Out(emitted(topic), key, Typed(name, data), id, trace, subject=saga_id)
             case _:
                 yield Out(CALL_OUTCOMES, effect.service, effect, trace=trace)

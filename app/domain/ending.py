@@ -76,7 +76,7 @@ def _emit(turn: Turn, emit: Emit | None, ending: str, error: Error | None = None
     except (Unmapped, BadKey) as failure:
         data, key = _short(turn, Error("iopt.mapping", str(failure))), saga.key
     topic = emit.topic or saga.origin_topic or turn.definition.start.on[0].topic
-    turn.effects.append(Emitted(topic, key, emit.type, Raw(data), f"{saga.id}:{ending}:r{saga.run}"))
+    turn.effects.append(Emitted(topic, key, saga.id, emit.type, Raw(data), f"{saga.id}:{ending}:r{saga.run}"))
 
 
 def _key(saga: Saga, emit: Emit) -> str:

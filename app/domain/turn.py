@@ -50,6 +50,7 @@ class Told(NamedTuple):
 class Emitted(NamedTuple):
     topic: str
     key: str
+    saga_id: str
     type: str
     data: Raw
     id: str

@@ -75,7 +75,8 @@ class Runtime(NamedTuple):
             topic = out.to
             name = topic.name
             made = out.id or f"{cause or record.place}/{len(encoded)}"
-            value, headers = topic.codec.encode(out.value, Envelope(made, out.key, record.now_ms, self.source))
+            envelope = Envelope(made, out.subject or out.key, record.now_ms, self.source)
+            value, headers = topic.codec.encode(out.value, envelope)
             if context := record.trace or out.trace:
                 headers.append(("traceparent", context))
             if checked and out.key == record.key and self.counts.get(name) == self.counts.get(record.topic):

@@ -75,7 +75,8 @@ class Due(NamedTuple):
 class Out(msgspec.Struct, frozen=True, gc=False):
     """One record to send. Without an id it gets one derived from the record that caused it.
 
-    `trace` is the context that it gets where that record had none.
+    `trace` is the context that it gets where that record had none, `subject` what it is about, where
+    its key does not say it.
     """
 
     to: Topic
@@ -83,6 +84,7 @@ class Out(msgspec.Struct, frozen=True, gc=False):
     value: Any
     id: str = ""
     trace: bytes | None = None
+    subject: str = ""
 
 
 class Reading(Protocol[V_co]):

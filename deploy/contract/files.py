@@ -22,7 +22,7 @@ def files() -> dict[str, str]:
 
 def golden(sample: Sample) -> dict[str, Any]:
     """A record as it stands in Kafka; its key and value are the UTF-8 of these texts."""
-    value, headers = sample.topic.codec.encode(sample.value, Envelope(sample.id, sample.key, AT))
+    value, headers = sample.topic.codec.encode(sample.value, Envelope(sample.id, sample.subject or sample.key, AT))
     key = sample.key.encode()
     return {
         "topic": sample.topic.name,

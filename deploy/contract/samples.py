@@ -39,6 +39,7 @@ class Sample(NamedTuple):
     key: str
     id: str
     value: Any
+    subject: str = ""  # where the key does not say it
 
 
 def command(action: str, attempt: int = 1, **more: Any) -> Command:
@@ -215,7 +216,7 @@ def other_samples() -> list[Sample]:
         Sample("definition", DEFINITIONS, definition.id, definition.id, definition),
         Sample("config", CONFIG, setting.key, f"{setting.key}#3", setting),
         Sample("audit", AUDIT, audit.actor, audit.act_id, audit),
-        Sample("emitted-event", emitted("orders"), "INV/2026/17", f"{SAGA}#4", ended),
+        Sample("emitted-event", emitted("orders"), "INV/2026/17", f"{SAGA}:completed:r1", ended, SAGA),
         Sample("domain-event", domain_events("orders", [event.type]), "INV/2026/17", "e-1", event),
     ]
 

@@ -7,10 +7,7 @@ from msgspec import Raw
 from msgspec.structs import replace
 
 from app.domain.messages import Act, Signal, Start
-from app.wire.topics import (
-    SAGA_INBOX,
-    SAGA_REPLIES,
-)
+from app.wire.topics import SAGA_EVENTS, SAGA_INBOX, SAGA_REPLIES, commands, emitted
 from tests.support.shop import ORDERS
 
 
@@ -58,6 +55,17 @@ def test_a_new_run_begins_only_after_the_end_and_shares_no_key_with_the_one_befo
 def test_an_event_too_large_is_a_dead_letter(shop):
     shop.place(total="1" * (256 * 1024))
     assert [letter.reason for letter in shop.driver.dead(ORDERS)] == ["too-large"]
+
+
+def test_what_others_are_told_is_about_the_saga_whatever_its_key(shop):
+    """Contract 1.4: the subject of a record of ours is the saga's id; the key of an event is its start's."""
+    shop.place()
+    for data in ('{"hold":7}', "null", "null"):
+        shop.done(data)
+    event = shop.driver.records(emitted("orders"))[-1]
+    sent = [*shop.driver.records(commands("inventory-service.commands")), *shop.driver.records(SAGA_EVENTS), event]
+    assert {dict(record.headers)["ce_subject"] for record in sent} == {b"order/o-1"}
+    assert (event.key, dict(event.headers)["ce_id"]) == (b"customer-of-o-1", b"order/o-1:completed:r1")
 
 
 def test_outcomes_of_calls_are_reported_for_the_breaker(shop):
