@@ -183,6 +183,8 @@ class Assignment:
                 {TP(at.topic, at.partition): owned.task.positions[at.topic] for at in owned.sources}
             )
             owned.arrived()
+        if owned.task.note_expired():
+            self._committer.noted()
         log.info("task_ready", task=owned.task.name, restored=owned.restored, positions=owned.task.positions)
         self.wanted.set()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import traceback
+from collections import Counter
 from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any
@@ -18,6 +19,7 @@ class Fate(StrEnum):
     PASSED_OVER = "passed-over"
     DEAD_LETTERED = "dead-lettered"
     MISPLACED = "misplaced"
+    EXPIRED = "expired"  # gone from the log before it was read
     FIRED = "fired"
 
 
@@ -26,9 +28,14 @@ def settled(counts: Mapping[tuple[str, str, str], int]) -> dict[tuple[str, str, 
     found = {key: count for key, count in counts.items() if key[1] != Fate.READ}
     for (topic, fate, _), read in counts.items():
         if fate == Fate.READ:
-            others = sum(count for (of, _, _), count in found.items() if of == topic)
+            others = sum(count for (of, other, _), count in found.items() if of == topic and other != Fate.EXPIRED)
             found[topic, Fate.PROCESSED, ""] = read - others
     return found
+
+
+def expired(counts: Mapping[str, int]) -> Counter[tuple[str, str, str]]:
+    """The fates of records that were never read, by topic."""
+    return Counter({(topic, Fate.EXPIRED, "retention"): count for topic, count in counts.items()})
 
 
 class Bug(Rejected):

@@ -18,6 +18,7 @@ from aiokafka.structs import TopicPartition
 from app.engine.codes import RETRIABLE, UNREACHABLE, check
 from app.engine.faults import fault_point
 from app.engine.fetch import Stretch, stretches
+from app.engine.positions import NONE, Offsets
 from app.engine.protocol import OffsetFetch
 from app.engine.rocks import RocksStore
 
@@ -124,14 +125,8 @@ def starting_positions(
     """
     found = {}
     for topic, (first, end) in bounds.items():
-        group, own = committed.get(topic, -1), stored.get(topic, -1)
-        if group >= 0 and group != own:
-            there = f"the changelog of {task} has {own if own >= 0 else 'none'}"
-            raise Refused(f"{topic}: the group's position is {group}, {there}; one of them was changed from outside")
-        position = own if own >= 0 else (end if reset == "latest" else first)
-        if position < first:
-            raise Refused(f"{topic} of {task}: {first - position} records from {position} on are gone from the log")
-        if position > end:
-            raise Refused(f"{topic} of {task}: the position is {position} and the log ends at {end}; was it made anew?")
-        found[topic] = position
+        offsets = Offsets(task, topic, committed.get(topic, NONE), stored.get(topic, NONE), first, end)
+        if offsets.trouble is not None:
+            raise Refused(offsets.said)
+        found[topic] = offsets.position(reset)
     return found

@@ -47,6 +47,7 @@ class Standing(msgspec.Struct, frozen=True, array_like=True):
     cursor: Entry
     marks: dict[str, int]
     group: str = ""
+    expired: dict[str, int] = {}
 
 
 _decode_standing = msgspec.msgpack.Decoder(Standing).decode
@@ -95,9 +96,8 @@ class RocksStore:
     def _meta(self, found: Standing | None) -> Meta:
         if found is None:
             return Meta()
-        return Meta(
-            found.offset, found.positions, found.now_ms, (found.cursor[0], found.cursor[1]), found.marks, found.group
-        )
+        cursor = (found.cursor[0], found.cursor[1])
+        return Meta(found.offset, found.positions, found.now_ms, cursor, found.marks, found.group, found.expired)
 
     def wipe(self) -> None:
         self._db.close()
@@ -139,6 +139,7 @@ class RocksStore:
             cursor,
             dict(meta.marks),
             meta.group,
+            dict(meta.expired),
         )
         batch.put(META, _encode(standing))
         self._db.write(batch, self._no_wal)
@@ -147,19 +148,21 @@ class RocksStore:
     def restore(self, rows: Sequence[tuple[bytes, bytes | None]], offset: int) -> None:
         """Changelog rows up to `offset`; index and counts by mark are made from the values' headers."""
         batch, meta = rocksdict.WriteBatch(raw_mode=True), self.meta
-        positions, now_ms, group = dict(meta.positions), meta.now_ms, meta.group
+        positions, now_ms, group, expired = dict(meta.positions), meta.now_ms, meta.group, meta.expired
         for key, value in rows:
             if key == POSITIONS_KEY:
                 if value is not None:
                     found = decode_positions(value)
                     positions, now_ms, group = found.next, max(now_ms, found.now_ms), found.group
+                    expired = found.expired
             elif value is None:
                 batch.delete(STATE + key)
             else:
                 batch.put(STATE + key, value)
                 if due_ms := due_of(value):
                     batch.put(_timer.pack(TIMER, due_ms) + key, b"")
-        self._finish(batch, Meta(offset, positions, now_ms, marks=self._counted(rows), group=group))
+        marks = self._counted(rows)
+        self._finish(batch, Meta(offset, positions, now_ms, marks=marks, group=group, expired=expired))
 
     def _counted(self, rows: Sequence[tuple[bytes, bytes | None]]) -> dict[str, int]:
         """Of a row both the value and the one that it replaces are read: rows may be applied a second time."""

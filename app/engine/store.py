@@ -25,6 +25,7 @@ class Meta:
     cursor: Entry = FIRST  # timers before it have fired
     marks: Mapping[str, int] = field(default_factory=dict)  # "<table id>:<mark>" -> states
     group: str = ""  # whose positions they are
+    expired: Mapping[str, int] = field(default_factory=dict)  # by topic: gone before they were read, not counted yet
 
 
 class Write(NamedTuple):

@@ -71,6 +71,7 @@ class Positions(msgspec.Struct, frozen=True, array_like=True):
     now_ms: int
     group: str
     partitions: int
+    expired: dict[str, int] = {}  # records that were gone before they were read, until the worker has counted them
 
 
 POSITIONS_KEY = b"\0positions"  # table ids begin at 1

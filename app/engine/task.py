@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 from app.domain.errors import NotYet, PassedOver, Rejected, TooLarge
 from app.engine.cache import Cache
-from app.engine.fate import Fate, bug, settled
+from app.engine.fate import Fate, bug, expired, settled
 from app.engine.fate import failed as failed_record
 from app.engine.lane import Encoded, Lane, Misplaced, Runtime, TableLane, TimerLane, UnknownTopic
 from app.engine.processor import Due
@@ -93,7 +93,7 @@ class Task:
         self.positions: dict[str, int] = self._start | dict(meta.positions)
         self.now_ms, self.cursor, self.marks = meta.now_ms, meta.cursor, dict(meta.marks)
         self.records, self.fired, self.sent = 0, 0, False
-        self.fates: Counter[tuple[str, str, str]] = Counter()
+        self.fates = expired(meta.expired)
         self._entries: list[Entry] = []
         self._gone: list[Entry] = []
         for cache in self.caches.values():
@@ -119,6 +119,11 @@ class Task:
     @property
     def pending(self) -> bool:
         return self.records > 0
+
+    def note_expired(self) -> bool:
+        """Whether records expired unread: a step of its own, so that it is told before another record comes."""
+        self.records += bool(self.store.meta.expired)
+        return bool(self.store.meta.expired)
 
     @property
     def ahead(self) -> bool:

@@ -132,7 +132,13 @@ GOLDEN: list[tuple[Table[Any], Any, str]] = [
 ]
 
 POSITIONS = Positions({"orders": 7, "replies": 1 << 40}, 1_790_000_000_000, "group", 4)
-POSITIONS_BYTES = "9482a66f726465727307a77265706c696573cf0000010000000000cf000001a0c4506c00a567726f757004"
+POSITIONS_BYTES = {
+    "9582a66f726465727307a77265706c696573cf0000010000000000cf000001a0c4506c00a567726f75700480": POSITIONS,
+    "9582a66f726465727307a77265706c696573cf0000010000000000cf000001a0c4506c00a567726f75700481a66f726465727303": (
+        msgspec.structs.replace(POSITIONS, expired={"orders": 3})
+    ),
+}
+POSITIONS_BEFORE_EXPIRED = "9482a66f726465727307a77265706c696573cf0000010000000000cf000001a0c4506c00a567726f757004"
 
 
 @pytest.mark.parametrize(("table", "state", "golden"), GOLDEN, ids=["account", "saga", "refused-saga", "breaker"])
@@ -188,7 +194,12 @@ def test_s1_a_newer_format_is_refused_by_name_and_anything_else_is_unreadable() 
         Codec(sagas).unpack(stored[:-1])
 
 
-def test_s4_positions_are_written_and_read_as_ever() -> None:
-    assert encode_positions(POSITIONS) == bytes.fromhex(POSITIONS_BYTES)
-    assert decode_positions(bytes.fromhex(POSITIONS_BYTES)) == POSITIONS
+@pytest.mark.parametrize("golden", POSITIONS_BYTES, ids=["plain", "expired"])
+def test_s4_positions_are_written_and_read_as_ever(golden: str) -> None:
+    assert encode_positions(POSITIONS_BYTES[golden]) == bytes.fromhex(golden)
+    assert decode_positions(bytes.fromhex(golden)) == POSITIONS_BYTES[golden]
     assert POSITIONS_KEY == b"\0positions"
+
+
+def test_s4_positions_of_before_records_could_expire_are_read() -> None:
+    assert decode_positions(bytes.fromhex(POSITIONS_BEFORE_EXPIRED)) == POSITIONS

@@ -164,7 +164,9 @@ def test_s4_where_a_task_goes_on(committed: int, stored: int, reset: str, positi
         (6, 5, "the group's position is 6, the changelog of row-0 has 5"),
         (5, -1, "the group's position is 5, the changelog of row-0 has none"),
         (1, 1, "2 records from 1 on are gone"),
+        (-1, 1, "2 records from 1 on are gone"),
         (10, 10, "the position is 10 and the log ends at 9"),
+        (1, 2, "the group's position is 1, the changelog of row-0 has 2"),
     ],
 )
 def test_s4_what_contradicts_itself_is_refused_naming_both(committed: int, stored: int, said: str) -> None:

@@ -151,6 +151,18 @@ def test_c2_a_restore_rebuilds_the_index_and_the_counts(tmp_path: Path) -> None:
     store.close()
 
 
+def test_s4_what_expired_unread_is_kept_until_a_commit_has_counted_it(tmp_path: Path) -> None:
+    store = opened(tmp_path / "task-0")
+    store.restore([(POSITIONS_KEY, encode_positions(Positions({"t": 5}, 77, "group", 4, {"t": 3})))], 1)
+    store.close()
+    again = opened(tmp_path / "task-0")
+    again.restore([(b"\1a", state("a", 10, 1))], 2)
+    assert again.meta.expired == {"t": 3}
+    again.restore([(POSITIONS_KEY, encode_positions(Positions({"t": 6}, 78, "group", 4)))], 3)
+    assert again.meta.expired == {}
+    again.close()
+
+
 def test_t4_rows_that_are_restored_twice_change_nothing(tmp_path: Path) -> None:
     standing = encode_positions(Positions({"t": 5}, 77, "group", 4))
     rows = [(b"\1a", state("a", 10, 1)), (b"\1b", state("b", 0, 2)), (POSITIONS_KEY, standing), (b"\1a", None)]

@@ -12,6 +12,7 @@ from app.domain.errors import NotYet, PassedOver
 from app.engine.driver import EPOCH_MS
 from app.engine.lane import Encoded
 from app.engine.processor import Change, Out, Processor, Record, Table
+from app.engine.store import Meta
 from app.wire.partition import partition
 from tests.support.one_task import TOY, A, B, Bench, C, driver, keys, letters, records, sums
 from tests.support.toy import Account, Addition, Limit, Sum, noting
@@ -197,3 +198,22 @@ def test_a_record_that_is_passed_over_has_that_fate_and_its_reason() -> None:
         (bench.topic, "passed-over", "duplicate"): 2,
         (bench.topic, "processed", ""): 0,
     }
+
+
+def test_s4_records_that_expired_unread_are_counted_once_in_a_transaction_of_their_own() -> None:
+    bench = Bench()
+    bench.store.meta = Meta(positions={bench.topic: 7}, expired={bench.topic: 3})
+    bench.task.start({bench.topic: 7})
+    assert bench.task.note_expired()
+    assert bench.task.pending
+    lost = {(bench.topic, "expired", "retention"): 3}
+    bench.task.forget()
+    assert not bench.task.pending, "a rewind drops the step, and not what it had to say"
+    assert bench.process(records([Addition(A)], first=7)) == 1
+    snapshot = bench.task.snapshot()
+    assert dict(snapshot.fates) == lost | {(bench.topic, "processed", ""): 1}
+    bench.store.write(snapshot.write)
+    bench.task.wrote(snapshot.write)
+    bench.task.forget()
+    assert not bench.task.note_expired()
+    assert bench.task.snapshot().fates == {}
