@@ -77,7 +77,9 @@ def states_of(table: Table[Account], logged: Mapping[int, Sequence[Row]]) -> dic
 
 
 def local(path: Path) -> Local | None:
-    """None for one that has never been flushed."""
+    """None for one that has never been flushed, or not even made."""
+    if not (path / "CURRENT").exists():
+        return None
     store = rocksdict.Rdict(str(path), _options(), access_type=rocksdict.AccessType.read_only())
     try:
         rows: dict[Any, Any] = dict(store.items())

@@ -16,7 +16,7 @@ from tests.faults.oracle import Different, Outcome, assert_equal, assert_same, e
 from tests.faults.scenario import Scenario, Sent
 from tests.faults.schedule import Brokers
 from tests.faults.stores import content, faults_of, local, rows_of
-from tests.support.kafka import Kafka, Written
+from tests.support.kafka import Kafka, Written, wait_for
 from tests.support.workers import Process, Workers
 
 TASKS = 8  # of both rows
@@ -78,6 +78,10 @@ class Trial:
     def rebalances(self) -> int:
         """Generations of the group that some worker took tasks in."""
         return len({event["generation"] for worker in self.workers.all for event in worker.events("tasks_assigned")})
+
+    def until_rebalanced(self, since: int = 0) -> None:
+        """Until somebody has taken tasks in more generations than `since`."""
+        wait_for(lambda: self.rebalances > since, "a rebalance", 40)
 
     def settle(self, within_s: float = 90.0) -> Outcome:
         """Until everything is processed; then all workers stop, and everything is compared."""

@@ -9,7 +9,6 @@ import threading
 from app.engine.faults import POINTS
 from tests.faults.schedule import schedule
 from tests.faults.trial import Trial
-from tests.support.kafka import wait_for
 
 HOSTS = ("one", "two", "three")
 
@@ -40,9 +39,9 @@ def pause(trial: Trial, seconds: float) -> None:
     threading.Event().wait(trial.dice.random() * seconds)
 
 
-@schedule(bound_s=420)
+@schedule(bound_s=600)
 def killed_at_fault_points(trial: Trial) -> None:
-    """A worker kills itself at each of the engine's fault points, 10 times each; before a restore its disk is deleted."""
+    """A worker kills itself at each of the engine's fault points, 10 times each; for a restore its disk is deleted."""
     trial.ready().kill()
     for turn in range(trial.times(10, 1)):
         for point in POINTS:
@@ -59,7 +58,7 @@ def killed_at_random(trial: Trial) -> None:
     """Three workers under load: 200 times one of them is killed and started again; one in ten finds no disk."""
     crowd = Crowd(trial)
     with trial.load(rate=300):
-        wait_for(lambda: trial.rebalances > 0, "somebody to have tasks")
+        trial.until_rebalanced()
         for _ in range(trial.times(200, 10)):
             pause(trial, 2.5)
             host = trial.dice.choice(HOSTS)
@@ -75,7 +74,7 @@ def killed_two_at_once(trial: Trial) -> None:
     """Of three workers under load two are killed in the same moment and started again, 15 times."""
     crowd = Crowd(trial)
     with trial.load():
-        wait_for(lambda: trial.rebalances > 0, "somebody to have tasks")
+        trial.until_rebalanced()
         for _ in range(trial.times(15, 2)):
             pause(trial, 4)
             both = trial.dice.sample(HOSTS, 2)
@@ -97,8 +96,7 @@ def killed_during_recovery(trial: Trial) -> None:
             doomed = trial.start(fault=f"kill@during_restore:{0.05 + trial.dice.random() / 4:.2f}")
             doomed.wait(40)
         else:
-            opening = trial.start()
-            wait_for(lambda worker=opening: worker.events("tasks_assigned"), "tasks to restore", 30)
+            trial.start().until("tasks_assigned")
             pause(trial, 0.3)
         trial.write(trial.scenario.more(200))
     for worker in trial.alive:
@@ -111,11 +109,11 @@ def killed_during_a_rebalance(trial: Trial) -> None:
     """One worker joins, and within the second one of the three is killed, 15 times, under load."""
     crowd = Crowd(trial, HOSTS[:2])
     with trial.load():
-        wait_for(lambda: trial.rebalances > 0, "somebody to have tasks")
+        trial.until_rebalanced()
         for _ in range(trial.times(15, 2)):
             before = trial.rebalances
             guest = trial.start(data="guest", leave=True)
-            wait_for(lambda was=before: trial.rebalances > was, "a rebalance", 30)
+            trial.until_rebalanced(before)
             pause(trial, 1)
             victim = trial.dice.choice((*HOSTS[:2], "guest"))
             if victim == "guest":

@@ -23,7 +23,7 @@ def joining_and_leaving(trial: Trial) -> None:
         for turn in range(trial.times(20, 2)):
             before = trial.rebalances
             guest = trial.start(data=f"guest-{turn % 2}", leave=True)
-            wait_for(lambda was=before: trial.rebalances > was, "a rebalance", 30)
+            trial.until_rebalanced(before)
             pause(trial, 2)
             assert guest.stop() == 0
     trial.settle()
@@ -51,12 +51,10 @@ def restarted_without_a_rebalance(trial: Trial) -> None:
     """
     steady = trial.start(data="one", session_s=SESSION_S)
     other = trial.start(data="two", session_s=SESSION_S)
-    wait_for(
-        lambda: steady.events("tasks_assigned") and len(tasks_of(other)) == TASKS // 2, "each to have its half", 40
-    )
-    mine = tasks_of(other)
+    for worker in (steady, other):
+        worker.until("tasks_assigned", lambda events: bool(events) and len(events[-1]["tasks"]) == TASKS // 2)
+    mine = set(other.events("tasks_assigned")[-1]["tasks"])
     with trial.load():
-        wait_for(lambda: len(steady.events("tasks_assigned")[-1]["tasks"]) == TASKS // 2, "each to have its half", 40)
         before = len(steady.events("tasks_assigned")), trial.rebalances
         for turn in range(trial.times(12, 2)):
             if turn % 2:

@@ -12,20 +12,30 @@ from tests.support.kafka import wait_for
 from tests.support.workers import Process
 
 FAILED, TWIN = 4, 3
-LAST = ("worker_failed", "tasks_assigned")
 
 
-def taken_over(heir: Process) -> bool:
-    events = heir.events("tasks_assigned")
-    return bool(events) and len(events[-1]["tasks"]) == TASKS
+def until_taken_over(heir: Process) -> None:
+    heir.until("tasks_assigned", lambda events: bool(events) and len(events[-1]["tasks"]) == TASKS, 40)
 
 
-def said_so(zombie: Process) -> bool:
+def until_frozen(zombie: Process) -> None:
+    wait_for(lambda: "fault stop@" in zombie.log.read_text(), "the worker to stop itself", 40)
+
+
+def until_it_says_so(zombie: Process, joined: int) -> None:
     """It has ended and told why, or has joined again and told what it was given."""
-    if zombie.code is not None:
-        assert zombie.code in (FAILED, TWIN), zombie.tail()
-        assert zombie.events("worker_failed"), zombie.tail()
-    return zombie.code is not None
+    met = zombie.log.read_text().count("fault stop@")
+    zombie.signal(signal.SIGCONT)
+
+    def said() -> bool:
+        if zombie.code is not None:
+            assert zombie.code in (FAILED, TWIN), zombie.tail()
+            assert zombie.events("worker_failed"), zombie.tail()
+            return True
+        again = zombie.log.read_text().count("fault stop@") > met  # it stopped itself once more, so it has joined
+        return again or len(zombie.events("tasks_assigned")) > joined
+
+    wait_for(said, "the frozen one's word", 30)
 
 
 @schedule(bound_s=420)
@@ -42,20 +52,17 @@ def frozen_and_taken_over(trial: Trial) -> None:
             zombie.until("task_ready")
             pause(trial, 1)
             zombie.signal(signal.SIGSTOP)
-            wait_for(lambda: taken_over(steady), "the other to have all tasks", 40)
-            pause(trial, 2)
             joined = len(zombie.events("tasks_assigned"))
-            zombie.signal(signal.SIGCONT)
-            wait_for(
-                lambda one=zombie, was=joined: said_so(one) or len(one.events("tasks_assigned")) > was, "its word", 30
-            )
+            until_taken_over(steady)
+            pause(trial, 2)
+            until_it_says_so(zombie, joined)
             ended += zombie.code is not None
             zombie.stop()
     trial.remark(f"{ended} ended, the others joined again")
     trial.settle()
 
 
-@schedule(bound_s=300)
+@schedule(bound_s=420)
 def frozen_at_fault_points(trial: Trial) -> None:
     """A worker stops itself at each fault point, another host takes over, and then it wakes up, twice each."""
     for turn in range(trial.times(2, 1)):
@@ -64,19 +71,12 @@ def frozen_at_fault_points(trial: Trial) -> None:
                 continue  # nothing of a transaction is open there
             zombie = trial.start(data=f"zombie-{turn}-{point}", fault=f"stop@{point}:0.3")
             with trial.load():
-                wait_for(lambda one=zombie, at=point: f"stop@{at}" in one.log.read_text(), f"a stop {point}", 40)
+                until_frozen(zombie)
+                joined = len(zombie.events("tasks_assigned"))
                 heir = trial.start(data=f"heir-{turn}-{point}", leave=True)
-                wait_for(lambda one=heir: taken_over(one), "the heir to have all tasks", 40)
+                until_taken_over(heir)
                 pause(trial, 1)
-            zombie.signal(signal.SIGCONT)
-            wait_for(
-                lambda one=zombie: said_so(one) or len(one.events("tasks_assigned")) > 1 or again(one), "its word", 30
-            )
+            until_it_says_so(zombie, joined)
             zombie.kill()
             assert heir.stop() == 0
     trial.settle()
-
-
-def again(zombie: Process) -> bool:
-    """It met its fault point once more: whatever it does then, it has joined."""
-    return zombie.log.read_text().count("fault stop@") > 1
