@@ -4,5 +4,16 @@ from deploy.kafka.broker import Broker, NotStarted, local_kafka
 from deploy.kafka.errors import NoKafka
 from deploy.kafka.jars import WrongJar
 from deploy.kafka.java import NoJava
+from deploy.kafka.kit import KAFKA_3, KAFKA_4, KAFKA_4_TRANSACTIONS_1
 
-__all__ = ["Broker", "NoJava", "NoKafka", "NotStarted", "WrongJar", "local_kafka"]
+__all__ = [
+    "KAFKA_3",
+    "KAFKA_4",
+    "KAFKA_4_TRANSACTIONS_1",
+    "Broker",
+    "NoJava",
+    "NoKafka",
+    "NotStarted",
+    "WrongJar",
+    "local_kafka",
+]

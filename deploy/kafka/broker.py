@@ -15,7 +15,7 @@ from types import MappingProxyType
 
 from deploy.kafka import ports
 from deploy.kafka.errors import NoKafka
-from deploy.kafka.kit import Kit, prepare, write_properties
+from deploy.kafka.kit import KAFKA_4, Kit, Release, prepare, write_properties
 from deploy.kafka.say import say
 
 START_S = 120.0
@@ -39,9 +39,10 @@ class Broker:
         port: int | None = None,
         heap: str = "256m",
         properties: Mapping[str, str] = MappingProxyType({}),
+        release: Release = KAFKA_4,
     ) -> None:
         self.directory, self.properties = directory.resolve(), properties
-        self.heap = heap
+        self.heap, self.release = heap, release
         self.port, self.controller_port = [port, *ports.free(1)] if port else ports.free(2)
         self._java: subprocess.Popen[bytes] | None = None
         self._leash: subprocess.Popen[bytes] | None = None
@@ -63,7 +64,7 @@ class Broker:
 
     def start(self) -> None:
         """Returns when it serves; raises NotStarted with the end of its log."""
-        kit = prepare()
+        kit = prepare(self.release)
         if not kit.archive.exists():
             make_archive(kit)
         self._launch(kit, f"-XX:SharedArchiveFile={kit.archives()}")
@@ -134,12 +135,14 @@ def make_archive(kit: Kit) -> None:
 
 
 @contextmanager
-def local_kafka(directory: Path, *, port: int | None = None, heap: str = "256m") -> Iterator[str]:
+def local_kafka(
+    directory: Path, *, port: int | None = None, heap: str = "256m", release: Release = KAFKA_4
+) -> Iterator[str]:
     """Yields host:port of a broker that ends with the block; of the cluster that IOPT_KAFKA names, if it is set."""
     if given := os.environ.get("IOPT_KAFKA"):
         yield given
         return
-    broker = Broker(directory, port=port, heap=heap)
+    broker = Broker(directory, port=port, heap=heap, release=release)
     try:
         broker.start()
         yield broker.bootstrap

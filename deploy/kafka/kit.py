@@ -8,7 +8,7 @@ import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from string import Template
@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 from deploy.kafka import ports
 from deploy.kafka.errors import NoKafka
-from deploy.kafka.jars import SUMS, fetch_jars
+from deploy.kafka.jars import fetch_jars
 from deploy.kafka.java import Java, find_java
 from deploy.kafka.say import say
 
@@ -29,6 +29,23 @@ QUICK = ("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-XX:ReservedCodeCacheSi
 
 class NotPrepared(NoKafka):
     pass
+
+
+class Release(NamedTuple):
+    """Which Kafka: the list of its jars, and the features that a log folder is formatted with."""
+
+    jars: str
+    formatted: str
+    features: tuple[str, ...] = ()
+
+    @property
+    def sums(self) -> Path:
+        return HERE / f"{self.jars}.sha256"
+
+
+KAFKA_4 = Release("jars", "formatted")
+KAFKA_4_TRANSACTIONS_1 = Release("jars", "formatted-transactions-1", ("transaction.version=1",))
+KAFKA_3 = Release("jars-3.9", "formatted-3.9")
 
 
 class Kit(NamedTuple):
@@ -64,20 +81,20 @@ def cache_directory() -> Path:
     return Path(os.environ.get("IOPT_VAR") or HERE.parents[1] / "var").resolve() / "kafka"
 
 
-def prepare() -> Kit:
+def prepare(release: Release = KAFKA_4) -> Kit:
     """Takes half a minute once and next to nothing after that; who comes second waits for the first."""
     cache = cache_directory()
     cache.mkdir(parents=True, exist_ok=True)
     with locked(cache / "lock"):
         java = find_java(os.environ)
-        jars = fetch_jars(cache / "jars")
-        mark = stamp(java, jars)
+        jars = fetch_jars(cache / release.jars, release.sums)
+        mark = stamp(java, jars, release)
         base = None if java.has_archive else cache / f"base-{mark}.jsa"
-        kit = Kit(java, tuple(jars), cache / "formatted", cache / f"classes-{mark}.jsa", base)
+        kit = Kit(java, tuple(jars), cache / release.formatted, cache / f"classes-{mark}.jsa", base)
         if base and not base.exists():
             run([str(java.path), "-Xshare:dump", f"-XX:SharedArchiveFile={base}"])
         if not kit.formatted.exists():
-            make_formatted(kit)
+            make_formatted(kit, release.features)
         return kit
 
 
@@ -88,8 +105,8 @@ def locked(path: Path) -> Iterator[None]:
         yield
 
 
-def stamp(java: Java, jars: list[Path]) -> str:
-    holds_for = f"{java.path}\n{java.version}\n{jars[0].parent}\n{SUMS.read_text()}"
+def stamp(java: Java, jars: list[Path], release: Release) -> str:
+    holds_for = f"{java.path}\n{java.version}\n{jars[0].parent}\n{release.sums.read_text()}"
     return hashlib.sha256(holds_for.encode()).hexdigest()[:12]
 
 
@@ -104,13 +121,14 @@ def write_properties(
     return path
 
 
-def make_formatted(kit: Kit) -> None:
+def make_formatted(kit: Kit, features: Iterable[str]) -> None:
     """Formatting takes a JVM and a second: the two small files that it leaves are copied from then on."""
     say("Kafka: formatting a log folder, once")
     with tempfile.TemporaryDirectory(dir=kit.formatted.parent) as scratch:
         port, controller_port = ports.free(2)
         properties = write_properties(Path(scratch), port, controller_port)
         tool = ["kafka.tools.StorageTool", "format", "--cluster-id", CLUSTER_ID, "--config", str(properties)]
+        tool += [argument for feature in features for argument in ("--feature", feature)]
         run([*kit.command("96m"), *tool])
         shutil.move(Path(scratch, "logs"), kit.formatted)
 

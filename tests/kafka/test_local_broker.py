@@ -13,7 +13,7 @@ import psutil
 import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
 
-from deploy.kafka import Broker, NoJava, NotStarted, WrongJar, jars, local_kafka
+from deploy.kafka import KAFKA_3, KAFKA_4, Broker, NoJava, NotStarted, WrongJar, jars, local_kafka
 from deploy.kafka.java import find_java
 from deploy.kafka.kit import megabytes
 from tests.support.kafka import Kafka, Written, wait_for
@@ -154,10 +154,11 @@ def test_a_jar_with_another_sum_is_refused_by_name(tmp_path: Path) -> None:
 
 
 def test_the_listed_jars_are_kafkas_and_a_binding_for_its_log() -> None:
-    names = [jar.coordinate for jar in jars.listed()]
-    assert len(names) == 46
-    assert "org.apache.kafka:kafka_2.13:4.1.1" in names
-    assert "org.apache.logging.log4j:log4j-slf4j-impl:2.24.3" in names
+    for release, count, kafka in ((KAFKA_4, 46, "4.1.1"), (KAFKA_3, 58, "3.9.1")):
+        names = [jar.coordinate for jar in jars.listed(release.sums)]
+        assert len(names) == count
+        assert f"org.apache.kafka:kafka_2.13:{kafka}" in names
+        assert "org.apache.logging.log4j:log4j-slf4j-impl:2.24.3" in names
 
 
 def test_java_is_looked_up_in_java_home_then_on_path_then_in_the_wheel(tmp_path: Path) -> None:
