@@ -87,24 +87,12 @@ def _put(invocation: Invocation, rows: list[dict[str, Any]], none: str) -> None:
 
 
 async def _wanted(invocation: Invocation, admin: Admin) -> dict[Topic, int]:
-    """Partitions by topic, as a worker with these settings would have them.
-
-    0 for topics of others, and for a changelog that has as many as a topic of others that is not there.
-    """
+    """As a worker with these settings would have them."""
     from app.engine.topology import build
-    from app.wire.topics import changelog, dead_letters
+    from app.engine.wanted import wanted
 
-    settings, counts, plan = invocation.settings, await admin.topics(), _plan(invocation.settings)
-    found: dict[str, tuple[Topic, int]] = {}
-    for row, sub in build(plan.processors, plan.named).items():
-        sources = [reader.topic for reader in sub.readers.values()]
-        views = [view.topic for view in sub.views if view.topic is not None]
-        own = max([counts.get(topic.name, 0) for topic in sources if not topic.owned] or [settings.partitions])
-        found |= {topic.name: (topic, settings.partitions) for topic in [*sources, *views]}
-        found |= {(log := changelog(row)).name: (log, settings.partitions if sub.tables else own)}
-        found |= {(dlq := dead_letters(topic.name)).name: (dlq, settings.dlq_partitions) for topic in sources}
-    found = {topic.name: (topic, settings.partitions) for topic in plan.needs} | found
-    return {topic: count if topic.owned else 0 for topic, count in found.values()}
+    plan = _plan(invocation.settings)
+    return wanted(plan, build(plan.processors, plan.named).values(), await admin.topics())
 
 
 def _plan(settings: Settings) -> Plan:

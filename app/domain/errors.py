@@ -46,10 +46,6 @@ class StaleStart(Rejected):
     reason = "stale-start"
 
 
-class UnknownSaga(Rejected):
-    reason = "unknown-saga"
-
-
 class TooLarge(Rejected):
     reason = "too-large"
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
 from pathlib import Path
 from time import monotonic
 from typing import Any, NamedTuple
@@ -145,6 +144,3 @@ class Pulse:
                 )
             ]
         return []
-
-    def positions(self) -> Mapping[str, Mapping[str, int]]:
-        return {owned.task.name: dict(owned.task.positions) for owned in self.engine.owned.values()}

@@ -6,14 +6,13 @@ import asyncio
 import gc
 import os
 import signal
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any, cast
 
 import faust
 from aiokafka.client import AIOKafkaClient
-from aiokafka.structs import TopicPartition
 from yarl import URL
 
 from app.engine import cluster, fetch, group, startup
@@ -32,12 +31,13 @@ from app.engine.readings import Complete
 from app.engine.recovery import Refused
 from app.engine.slots import STORES, Slot, take
 from app.engine.stored import Unreadable
-from app.engine.topology import SubTopology, build
+from app.engine.topology import build
 from app.engine.transaction import Claim, Transactions
 from app.engine.transport import ChunkTopic, Transport
 from app.engine.views import Followed
+from app.engine.wanted import wanted
 from app.telemetry.logs import log
-from app.wire.topics import Topic, changelog, dead_letters
+from app.wire.topics import Topic, changelog
 
 REFUSED, TWIN, FAILED = 1, 3, 4  # exit codes: do not restart, do not restart, restart
 STOP_S = 8.0
@@ -95,40 +95,26 @@ class Worker:
         await startup.reach_group(self.client, plan.group)
 
     async def _topics(self) -> None:
-        plan, topics = self.plan, self._wanted()
-        await cluster.look(self.client, [topic.name for topic in topics], self.cluster)
-        counts = self.cluster.counts
-        missing = {topic: self._count(topic) for topic in startup.missing_topics(counts, topics)}
+        plan, subs, counts = self.plan, self.subs.values(), self.cluster.counts
+        names = [topic.name for topic in wanted(plan, subs, counts)]
+        await cluster.look(self.client, names, self.cluster)
+        topics = wanted(plan, subs, counts)
+        missing = {topic: topics[topic] for topic in startup.missing_topics(counts, topics)}
         if missing:
             log.info("topics_created", topics=sorted(topic.name for topic in missing))
             await cluster.create(self.client, missing, plan.replication)
-            await cluster.until_led(self.client, [topic.name for topic in topics], self.cluster)
-        await self._grow_changelogs()
-        startup.check_counts(counts, self.subs.values(), plan.partitions)
-        await self.client.set_topics([topic.name for topic in topics])
+            await cluster.until_led(self.client, names, self.cluster)
+        await self._grow_changelogs(topics)
+        startup.check_counts(counts, subs, plan.partitions)
+        await self.client.set_topics(names)
 
-    async def _grow_changelogs(self) -> None:
+    async def _grow_changelogs(self, topics: Mapping[Topic, int]) -> None:
         """Topics of others grow; the changelog of a row without a table holds positions alone, and follows them."""
-        logs = {changelog(row): sub for row, sub in self.subs.items() if not sub.tables}
-        short = {log.name: self._count(log) for log in logs if self.cluster.counts[log.name] < self._count(log)}
+        logs = {changelog(row).name for row, sub in self.subs.items() if not sub.tables}
+        counts = {topic.name: count for topic, count in topics.items() if topic.name in logs}
+        short = {name: count for name, count in counts.items() if self.cluster.counts[name] < count}
         if short:
             await cluster.grow(self.client, short, self.cluster)
-
-    def _wanted(self) -> list[Topic]:
-        """Each topic that is read, written, or kept."""
-        sources = [reader.topic for sub in self.subs.values() for reader in sub.readers.values()]
-        views = [view.topic for sub in self.subs.values() for view in sub.views if view.topic is not None]
-        own = [changelog(row) for row in self.subs] + [dead_letters(source.name) for source in sources]
-        found = {topic.name: topic for topic in [*sources, *views, *self.plan.needs, *own]}
-        return list(found.values())
-
-    def _count(self, topic: Topic) -> int:
-        if topic.name.startswith("iopt.dlq."):
-            return self.plan.dead_letter_partitions
-        for row, sub in self.subs.items():
-            if topic.name == changelog(row).name and not sub.tables:
-                return max(self.cluster.counts.get(name, self.plan.partitions) for name in sub.readers)
-        return self.plan.partitions
 
     async def run(self, around: Around, before_joining: Callable[[Worker], Awaitable[None]]) -> None:
         """Until SIGTERM or SIGINT. `around` is entered first; `before_joining` is awaited once the views are read."""
@@ -291,6 +277,3 @@ class Worker:
         )
         await transactions.init()
         await transactions.commit(outbox.take(), {}, Claim(-1, "", None))
-
-
-__all__ = ["FAILED", "REFUSED", "TWIN", "Plan", "SubTopology", "TopicPartition", "Worker"]

@@ -13,7 +13,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from app.engine.service import REFUSED, Plan, Worker
+from app.engine.plan import Plan
+from app.engine.service import REFUSED, Worker
 from app.engine.startup import NotReady
 from app.telemetry import logs
 from tests.support.sabotage import sabotage
