@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
@@ -12,6 +13,7 @@ from tests.faults.scenario import Scenario, Sent
 
 PATIENCE_MS = 300_000  # brokers may be away for a minute; a record that is given up would be a hole in the oracle
 PAUSE_S = 0.1
+NONE: Mapping[str, Any] = {}
 BATCH = 0.1  # seconds' worth of records
 
 
@@ -22,7 +24,7 @@ class NotWritten(AssertionError):
 class Writer:
     """Idempotent: whatever becomes of the broker, each record once, and in order."""
 
-    def __init__(self, bootstrap: str, transactional_id: str = "", **settings: object) -> None:
+    def __init__(self, bootstrap: str, transactional_id: str = "", settings: Mapping[str, Any] = NONE) -> None:
         self._failures: list[KafkaError] = []
         own = {"transactional.id": transactional_id, "transaction.timeout.ms": PATIENCE_MS} if transactional_id else {}
         self.producer = Producer(
@@ -35,7 +37,7 @@ class Writer:
                 "linger.ms": 0,
             }
             | own
-            | settings
+            | dict(settings)
         )
 
     def write(self, sent: Iterable[Sent]) -> None:
@@ -43,7 +45,7 @@ class Writer:
         for topic, record in sent:
             self.producer.produce(
                 topic,
-                key=record.key,
+                key=None if record.key is None else record.key.encode(errors="surrogateescape"),
                 value=record.value,
                 headers=list(record.headers),
                 partition=record.partition,

@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from app.engine.driver import Driver
+from app.engine.driver import Driver, Sent
+from app.wire.dead_letter import DeadLetter
 from app.wire.topics import changelog, dead_letters
 from tests.faults.scenario import Scenario
 from tests.faults.stores import rows_of, states_of
@@ -16,7 +17,7 @@ from tests.support.kafka import Kafka, Written
 from tests.support.toy import Account, Sum
 
 _sum = msgspec.json.Decoder(Sum).decode
-Letter = tuple[bytes | None, str]
+Letter = tuple[bytes | str | None, str]
 
 
 class Outcome(NamedTuple):
@@ -40,15 +41,15 @@ def expected(scenario: Scenario) -> Outcome:
     assert limits is not None
     for limit in scenario.limits():
         driver.send(limits, limit.key, limit.value)
-    topics = {row.additions.name: row.additions, notes.notes.name: notes.notes}
+    topics = {topic.name: topic for topic in (row.additions, notes.notes, limits)}
     for topic, record in scenario.records:
-        driver.send(topics[topic], record.key, record.value, record.headers)
+        driver.send(topics[topic], key_bytes(record.key), record.value, record.headers)
     driver.advance("1h")
     return Outcome(
         grouped(driver.outputs(row.sums)),
         grouped(driver.outputs(row.alarms)),
-        grouped((text(letter.key), (letter.value, letter.reason)) for letter in driver.dead(row.additions)),
-        grouped((text(letter.key), (letter.value, letter.reason)) for letter in driver.dead(notes.notes)),
+        letters_in(driver.records(dead_letters(row.additions.name))),
+        letters_in(driver.records(dead_letters(notes.notes.name))),
         driver.table(row.accounts),
     )
 
@@ -69,10 +70,17 @@ def sums_in(records: Sequence[Written]) -> dict[str, list[Sum]]:
     return grouped((record.key or "", _sum(record.value or b"")) for record in records)
 
 
-def letters_in(records: Sequence[Written]) -> dict[str, list[Letter]]:
+def letters_in(records: Iterable[Written | Sent]) -> dict[str, list[Letter]]:
+    """A reference that stands for a value is known by the value's digest: it names another offset in the driver."""
+    letters = [DeadLetter.read(key_bytes(record.key), record.value, record.headers) for record in records]
     return grouped(
-        (record.key or "", (record.value, dict(record.headers)["iopt-dlq-reason"].decode())) for record in records
+        (text(letter.key), (letter.reference.sha256 if letter.reference else letter.value, letter.reason))
+        for letter in letters
     )
+
+
+def key_bytes(key: str | bytes | None) -> bytes | None:
+    return key.encode(errors="surrogateescape") if isinstance(key, str) else key
 
 
 def grouped(pairs: Iterable[tuple[str, Any]]) -> dict[str, list[Any]]:
@@ -83,7 +91,7 @@ def grouped(pairs: Iterable[tuple[str, Any]]) -> dict[str, list[Any]]:
 
 
 def text(key: bytes | None) -> str:
-    return (key or b"").decode()
+    return (key or b"").decode(errors="surrogateescape")
 
 
 def assert_equal(wanted: Outcome, got: Outcome) -> None:

@@ -89,13 +89,18 @@ class Trial:
             self.ready()
         wanted = expected(self.scenario)
         self.until_out(wanted, within_s)
-        for worker in self.alive:
-            worker.signal(signal.SIGTERM)
-        codes = [worker.wait() for worker in self.workers.all]
-        assert set(codes[-1:]) == {0}, f"exit codes {codes}"
+        self.stop()
         assert_equal(wanted, found(self.kafka, self.scenario))
         self._assert_positions()
         return wanted
+
+    def stop(self) -> None:
+        """All that run, at once."""
+        working = self.alive
+        for worker in working:
+            worker.signal(signal.SIGTERM)
+        codes = [worker.wait() for worker in working]
+        assert set(codes) <= {0}, f"exit codes {codes}"
 
     def until_out(self, wanted: Outcome, within_s: float) -> None:
         """So many records as there must be; whether they are the right ones is seen later."""

@@ -17,6 +17,8 @@ from confluent_kafka import (
     TopicPartition,
 )
 from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin._config import AlterConfigOpType, ConfigEntry, ConfigResource
+from confluent_kafka.admin._resource import ResourceType
 from confluent_kafka.cimpl import NewPartitions, NewTopic
 
 ANSWER_S = 20.0
@@ -64,6 +66,16 @@ class Kafka:
         for done in self._admin.create_partitions([NewPartitions(topic, partitions)]).values():
             done.result(ANSWER_S)
         wait_for(lambda: self.topics()[topic] == partitions, f"{topic} to have {partitions} partitions")
+
+    def configure(self, topic: str, **config: str) -> None:
+        """Names as for `create`; what is not named stays as it is."""
+        entries = [
+            ConfigEntry(name.replace("_", "."), value, incremental_operation=AlterConfigOpType.SET)
+            for name, value in config.items()
+        ]
+        resource = ConfigResource(ResourceType.TOPIC, topic, incremental_configs=entries)
+        for done in self._admin.incremental_alter_configs([resource]).values():
+            done.result(ANSWER_S)
 
     def delete(self, *topics: str) -> None:
         for done in self._admin.delete_topics(list(topics)).values():
@@ -192,7 +204,7 @@ def as_written(message: Message) -> Written:
     assert partition is not None
     assert offset is not None
     return Written(
-        key=None if key is None else key.decode(),
+        key=None if key is None else key.decode(errors="surrogateescape"),
         value=message.value(),
         headers=cast("Headers", tuple(message.headers() or ())),  # typed for both ways; a consumer's are such pairs
         partition=partition,

@@ -1,6 +1,6 @@
 """A worker process of the toy row: `python -m tests.support.toy_worker BOOTSTRAP PREFIX DATA [OPTIONS]`.
 
-OPTIONS is JSON: fields of the Plan, and `sabotage`, the name of something to break.
+OPTIONS is JSON: fields of the Plan; `sabotage`, the name of something to break; `wall`, the file that moves the clock.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ from app.engine.service import REFUSED, Worker
 from app.engine.startup import NotReady
 from app.telemetry import logs
 from tests.support.sabotage import sabotage
-from tests.support.toy import noting, toy
+from tests.support.toy import Account, Misread, noting, toy
+from tests.support.wall import hang_up
 
 
 @asynccontextmanager
@@ -30,7 +31,7 @@ async def at_once(_worker: Worker) -> None: ...
 
 
 def plan_of(bootstrap: str, prefix: str, data: str, **options: Any) -> Plan:
-    row = toy(prefix, options.pop("stored_format", 1))
+    row = toy(prefix, options.pop("stored_format", 1), Misread if options.pop("misread", False) else Account)
     processors = [row.processor]
     if options.pop("notes", False):
         processors.append(noting(prefix, row.additions).processor)
@@ -46,7 +47,9 @@ def plan_of(bootstrap: str, prefix: str, data: str, **options: Any) -> Plan:
 
 async def main(bootstrap: str, prefix: str, data: str, options: str = "{}") -> None:
     chosen = json.loads(options)
-    broken = chosen.pop("sabotage", "")
+    broken, wall = chosen.pop("sabotage", ""), chosen.pop("wall", "")
+    if wall:
+        hang_up(Path(wall))
     worker = Worker(plan_of(bootstrap, prefix, data, **chosen))
     try:
         await worker.check()

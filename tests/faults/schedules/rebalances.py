@@ -21,9 +21,8 @@ def joining_and_leaving(trial: Trial) -> None:
     trial.ready(data="steady", leave=True)
     with trial.load():
         for turn in range(trial.times(20, 2)):
-            before = trial.rebalances
             guest = trial.start(data=f"guest-{turn % 2}", leave=True)
-            trial.until_rebalanced(before)
+            guest.until("tasks_assigned")
             pause(trial, 2)
             assert guest.stop() == 0
     trial.settle()
