@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-from deploy.kafka import local_kafka
+from deploy.kafka import KAFKA_4_TRANSACTIONS_1, Broker, local_kafka
 from tests.support.kafka import Kafka
 
 QUICK_FIRST = ("unit", "contract", "property", "driver", "bench", "kafka", "crash")
@@ -34,6 +34,17 @@ def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kafka]:
     """One broker for the whole run, or the cluster that IOPT_KAFKA names."""
     with local_kafka(tmp_path_factory.mktemp("kafka")) as bootstrap:
         yield Kafka(bootstrap)
+
+
+@pytest.fixture(scope="session")
+def kafka_version_1(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kafka]:
+    """A cluster whose feature `transaction.version` is 1, as Kafka 3's transactions are."""
+    broker = Broker(tmp_path_factory.mktemp("kafka-version-1"), heap="128m", release=KAFKA_4_TRANSACTIONS_1)
+    try:
+        broker.start()
+        yield Kafka(broker.bootstrap)
+    finally:
+        broker.stop()
 
 
 @pytest.fixture

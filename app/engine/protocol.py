@@ -1,11 +1,11 @@
-"""Kafka requests that aiokafka 0.14 does not have, in the versions that transactions with group fencing need.
+"""Kafka requests that aiokafka 0.14 does not have, or not in these versions; Heartbeat v4 carries the instance id.
 
-TxnOffsetCommit v5 and Produce v12 add themselves to the transaction, EndTxn v5 moves the epoch on
-(KIP-890); TxnOffsetCommit carries generation and member (KIP-447); Heartbeat v4 the instance id.
+Those of a transaction are in transaction_requests.py.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from io import BytesIO
 from typing import Any
 
@@ -15,7 +15,6 @@ from aiokafka.protocol.types import (
     AbstractType,
     Boolean,
     CompactArray,
-    CompactBytes,
     CompactString,
     Int8,
     Int16,
@@ -45,10 +44,15 @@ def request(name: str, key: int, version: int, sends: list[Field], answers: list
         def __init__(self, *values: Any) -> None:
             self.values = values
 
-        def prepare(self, versions: dict[int, tuple[int, int]]) -> Any:
+        @staticmethod
+        def check(versions: Mapping[int, tuple[int, int]]) -> None:
             oldest, newest = versions.get(key, (0, -1))
             if not oldest <= version <= newest:
-                raise errors.IncompatibleBrokerVersion(f"{name} v{version}: the broker knows {oldest} to {newest}")
+                known = f"it knows {oldest} to {newest}" if key in versions else "it knows none"
+                raise errors.IncompatibleBrokerVersion(f"{name} version {version} is needed, {known}")
+
+        def prepare(self, versions: dict[int, tuple[int, int]]) -> Any:
+            self.check(versions)
             return struct(*self.values)
 
     Prepared.__name__ = name
@@ -65,66 +69,16 @@ class Uuid(AbstractType[bytes]):  # type: ignore[misc]
         return value
 
 
-def _per_partition(*fields: Field) -> Field:
+def per_partition(*fields: Field) -> Field:
     return "topics", CompactArray(
         ("topic", Text), ("partitions", CompactArray(("partition", Int32), *fields, Tags)), Tags
     )
 
 
-_TRANSACTION: list[Field] = [("transactional_id", Text)]
-_PRODUCER: list[Field] = [("producer_id", Int64), ("epoch", Int16)]
-_ERROR: Field = ("error_code", Int16)
-_THROTTLE: Field = ("throttle_ms", Int32)
-_OFFSET: list[Field] = [("offset", Int64), ("leader_epoch", Int32), ("metadata", Text)]
+ERROR: Field = ("error_code", Int16)
+THROTTLE: Field = ("throttle_ms", Int32)
+OFFSET: list[Field] = [("offset", Int64), ("leader_epoch", Int32), ("metadata", Text)]
 
-InitProducerId = request(
-    "InitProducerId",
-    22,
-    4,
-    [*_TRANSACTION, ("timeout_ms", Int32), *_PRODUCER, Tags],
-    [_THROTTLE, _ERROR, *_PRODUCER, Tags],
-)
-Produce = request(
-    "Produce",
-    0,
-    12,
-    [*_TRANSACTION, ("acks", Int16), ("timeout_ms", Int32), _per_partition(("records", CompactBytes)), Tags],
-    [
-        _per_partition(
-            _ERROR,
-            ("base_offset", Int64),
-            ("append_time", Int64),
-            ("log_start", Int64),
-            ("record_errors", CompactArray(("index", Int32), ("message", Text), Tags)),
-            ("error_message", Text),
-        ),
-        _THROTTLE,
-        Tags,
-    ],
-)
-TxnOffsetCommit = request(
-    "TxnOffsetCommit",
-    28,
-    5,
-    [
-        *_TRANSACTION,
-        ("group", Text),
-        *_PRODUCER,
-        ("generation", Int32),
-        ("member", Text),
-        ("instance", Text),
-        _per_partition(*_OFFSET),
-        Tags,
-    ],
-    [_THROTTLE, _per_partition(_ERROR), Tags],
-)
-EndTxn = request(
-    "EndTxn",
-    26,
-    5,
-    [*_TRANSACTION, *_PRODUCER, ("committed", Boolean), Tags],
-    [_THROTTLE, _ERROR, *_PRODUCER, Tags],
-)
 OffsetFetch = request(
     "OffsetFetch",
     9,
@@ -135,21 +89,21 @@ OffsetFetch = request(
         ("require_stable", Boolean),
         Tags,
     ],
-    [_THROTTLE, _per_partition(*_OFFSET, _ERROR), _ERROR, Tags],
+    [THROTTLE, per_partition(*OFFSET, ERROR), ERROR, Tags],
 )
 Heartbeat = request(
     "Heartbeat",
     12,
     4,
     [("group", Text), ("generation", Int32), ("member", Text), ("instance", Text), Tags],
-    [_THROTTLE, _ERROR, Tags],
+    [THROTTLE, ERROR, Tags],
 )
 LeaveGroup = request(
     "LeaveGroup",
     13,
     5,
     [("group", Text), ("members", CompactArray(("member", Text), ("instance", Text), ("reason", Text), Tags)), Tags],
-    [_THROTTLE, _ERROR, ("members", CompactArray(("member", Text), ("instance", Text), _ERROR, Tags)), Tags],
+    [THROTTLE, ERROR, ("members", CompactArray(("member", Text), ("instance", Text), ERROR, Tags)), Tags],
 )
 DescribeProducers = request(
     "DescribeProducers",
@@ -157,9 +111,9 @@ DescribeProducers = request(
     0,
     [("topics", CompactArray(("topic", Text), ("partitions", CompactArray(Int32)), Tags)), Tags],
     [
-        _THROTTLE,
-        _per_partition(
-            _ERROR,
+        THROTTLE,
+        per_partition(
+            ERROR,
             ("error_message", Text),
             (
                 "producers",
@@ -177,12 +131,28 @@ DescribeProducers = request(
         Tags,
     ],
 )
+ListTransactions = request(
+    "ListTransactions",
+    66,
+    0,
+    [("states", CompactArray(Text)), ("producer_ids", CompactArray(Int64)), Tags],
+    [
+        THROTTLE,
+        ERROR,
+        ("unknown_states", CompactArray(Text)),
+        (
+            "transactions",
+            CompactArray(("transactional_id", Text), ("producer_id", Int64), ("state", Text), Tags),
+        ),
+        Tags,
+    ],
+)
 ApiVersions = request(
     "ApiVersions",
     18,
     3,
     [("name", Text), ("version", Text), Tags],
-    [_ERROR, ("apis", CompactArray(("key", Int16), ("oldest", Int16), ("newest", Int16), Tags)), _THROTTLE, Tags],
+    [ERROR, ("apis", CompactArray(("key", Int16), ("oldest", Int16), ("newest", Int16), Tags)), THROTTLE, Tags],
     parse_response_header=lambda _self, buffer: ResponseHeader_v0.decode(buffer),
 )
 _NUMBERS = CompactArray(Int32)
@@ -197,21 +167,21 @@ Metadata = request(
         Tags,
     ],
     [
-        _THROTTLE,
+        THROTTLE,
         ("brokers", CompactArray(("node", Int32), ("host", Text), ("port", Int32), ("rack", Text), Tags)),
         ("cluster_id", Text),
         ("controller", Int32),
         (
             "topics",
             CompactArray(
-                _ERROR,
+                ERROR,
                 ("name", Text),
                 ("topic_id", Uuid),
                 ("internal", Boolean),
                 (
                     "partitions",
                     CompactArray(
-                        _ERROR,
+                        ERROR,
                         ("number", Int32),
                         ("leader", Int32),
                         ("leader_epoch", Int32),
@@ -250,12 +220,12 @@ CreateTopics = request(
         Tags,
     ],
     [
-        _THROTTLE,
+        THROTTLE,
         (
             "topics",
             CompactArray(
                 ("name", Text),
-                _ERROR,
+                ERROR,
                 ("error_message", Text),
                 ("partitions", Int32),
                 ("replicas", Int16),
@@ -291,6 +261,6 @@ CreatePartitions = request(
         ("validate_only", Boolean),
         Tags,
     ],
-    [_THROTTLE, ("results", CompactArray(("name", Text), _ERROR, ("error_message", Text), Tags)), Tags],
+    [THROTTLE, ("results", CompactArray(("name", Text), ERROR, ("error_message", Text), Tags)), Tags],
 )
 FINALIZED = 2  # the tag of ApiVersions that holds the features in force

@@ -54,6 +54,7 @@ class Worker:
         self.subs = build(plan.processors, plan.named)
         self.cluster = Cluster()
         self.client: AIOKafkaClient
+        self.transactions: type[Transactions]
         self.engine: Engine
         self.slot: Slot
         self.views: dict[View[Any], Followed[Any]] = {}
@@ -90,7 +91,8 @@ class Worker:
             startup.check_port(plan.host, self.port)
         self.client = AIOKafkaClient(bootstrap_servers=plan.bootstrap, request_timeout_ms=15_000, retry_backoff_ms=50)
         await startup.reach(self.client, plan.bootstrap)
-        await startup.check_broker(self.client)
+        self.transactions = await startup.choose_version(self.client)
+        log.info("transactions_chosen", version=self.transactions.__name__)
         await self._topics()
         await startup.reach_group(self.client, plan.group)
 
@@ -202,7 +204,7 @@ class Worker:
 
     def _engine(self) -> Engine:
         plan = self.plan
-        transactions = Transactions(
+        transactions = self.transactions(
             self.client, f"iopt.{plan.group}.{self.slot.instance}", plan.group, plan.transaction_ms
         )
         place = Place(self.slot.directory, self.cluster.id, self.cluster.ids)
@@ -272,7 +274,7 @@ class Worker:
         outbox, now_ms = Outbox(), self.engine.clock.now_ms()
         for encoded in self.engine.runtime.encode_all(outs, Record("", now_ms, now_ms), cause=self.slot.instance):
             outbox.append(encoded, now_ms)
-        transactions = Transactions(
+        transactions = self.transactions(
             self.client, f"iopt.{self.plan.group}.{self.slot.instance}.start", self.plan.group, self.plan.transaction_ms
         )
         await transactions.init()

@@ -9,15 +9,33 @@ from importlib.metadata import version
 from importlib.util import find_spec
 
 from aiokafka.client import AIOKafkaClient, CoordinationType
-from aiokafka.errors import GroupCoordinatorNotAvailableError, KafkaConnectionError, KafkaError
+from aiokafka.errors import (
+    GroupCoordinatorNotAvailableError,
+    IncompatibleBrokerVersion,
+    KafkaConnectionError,
+    KafkaError,
+)
 
-from app.engine.protocol import FINALIZED, ApiVersions
+from app.engine import protocol
 from app.engine.topology import SubTopology
+from app.engine.transaction_requests import InitProducerId
+from app.engine.transaction_versions import Version1, Version2
 from app.wire.topics import Topic
 
 PINNED = {"faust-streaming": "0.15.3", "mode-streaming": "0.7.1", "aiokafka": "0.14.0", "rocksdict": "0.3.29"}
-TRANSACTION_VERSION = 2
+OLDEST_KAFKA = "3.2"  # by the newest of these requests, LeaveGroup v5
+REQUESTS = (
+    InitProducerId,
+    protocol.OffsetFetch,
+    protocol.Heartbeat,
+    protocol.LeaveGroup,
+    protocol.DescribeProducers,
+    protocol.Metadata,
+    protocol.CreateTopics,
+    protocol.CreatePartitions,
+)
 BrokerError = KafkaError
+WITH_NEW_EPOCHS = 2  # the transaction.version from which on each transaction has an epoch of its own
 MORE = 0x80  # of a varint's byte: another one follows
 
 
@@ -67,20 +85,26 @@ async def reach_group(client: AIOKafkaClient, group: str) -> None:
             return
 
 
-async def check_broker(client: AIOKafkaClient) -> None:
-    """The *finalized* feature, not what the broker could do (X5). Raises NotReady."""
-    answer = await client.send(client.get_random_node(), ApiVersions("iopt", "1", {}))
-    level = finalized(answer.tags).get("transaction.version", 0)
-    if level < TRANSACTION_VERSION:
-        raise NotReady(
-            f"the cluster's feature transaction.version is {level}: {TRANSACTION_VERSION} or more is needed"
-            " (Kafka 4; kafka-features.sh upgrade --feature transaction.version=2)"
-        )
+async def choose_version(client: AIOKafkaClient) -> type[Version1 | Version2]:
+    """Of transactions: by the *finalized* feature, not by what the broker could do (X5). Raises NotReady."""
+    try:
+        answer = await client.send(client.get_random_node(), protocol.ApiVersions("iopt", "1", {}))
+        version = Version2 if finalized(answer.tags).get("transaction.version", 0) >= WITH_NEW_EPOCHS else Version1
+        check_known({key: (oldest, newest) for key, oldest, newest, _ in answer.apis}, version)
+    except IncompatibleBrokerVersion as error:
+        raise NotReady(f"the broker is too old: {error.args[0]}; expected Kafka {OLDEST_KAFKA} or later") from error
+    return version
+
+
+def check_known(versions: Mapping[int, tuple[int, int]], version: type[Version1 | Version2]) -> None:
+    """Oldest and newest version by request. Raises IncompatibleBrokerVersion."""
+    for request in (*REQUESTS, *version.requests):
+        request.check(versions)
 
 
 def finalized(tags: Mapping[int, bytes]) -> dict[str, int]:
     """Feature levels in force, from the tagged field of ApiVersions v3: a compact array of name, max, min."""
-    raw = tags.get(FINALIZED, b"\x01")
+    raw = tags.get(protocol.FINALIZED, b"\x01")
     count, at = _uvarint(raw, 0)
     levels = {}
     for _ in range(count - 1):

@@ -1,5 +1,7 @@
 """One transactional id: its producer id and epoch, and one transaction after the other.
 
+What differs between the two versions of the protocol is in transaction_versions.py (X5).
+
 aiokafka's own transactions know no group generation (KIP-447) and wait 20 to 100 ms where ours wait
 one; connections, metadata and security stay aiokafka's. The id belongs to a worker's slot, and its
 transactions carry all tasks of the worker (docs/transaction-grain.md).
@@ -8,10 +10,11 @@ transactions carry all tasks of the worker (docs/transaction-grain.md).
 from __future__ import annotations
 
 import asyncio
+from abc import ABC, abstractmethod
 from collections import Counter, defaultdict
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from time import monotonic
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 from aiokafka.client import AIOKafkaClient, ConnectionGroup, CoordinationType
 from aiokafka.structs import TopicPartition
@@ -19,9 +22,10 @@ from aiokafka.structs import TopicPartition
 from app.engine.codes import CONCURRENT_TRANSACTIONS, COORDINATOR_MOVED, METADATA_STALE, UNREACHABLE, check
 from app.engine.faults import fault_point
 from app.engine.outbox import Batches
-from app.engine.protocol import EndTxn, InitProducerId, Produce, TxnOffsetCommit
+from app.engine.transaction_requests import InitProducerId
 
 DUPLICATE_SEQUENCE = 46  # an earlier try got through
+SEQUENCES = 1 << 31  # after the last one comes 0
 GONE_AFTER = 40  # tries, some 15 seconds
 FIRST_BACKOFF_S, LONGEST_BACKOFF_S, CONCURRENT_BACKOFF_S = 0.001, 0.5, 0.02
 
@@ -38,24 +42,30 @@ class Claim(NamedTuple):
     instance: str | None
 
 
-class Transactions:
+class Transactions(ABC):
+    """Version1 or Version2."""
+
+    produce: ClassVar[Any]
+    txn_offset_commit: ClassVar[Any]
+
     def __init__(self, client: AIOKafkaClient, transactional_id: str, group: str, timeout_ms: int) -> None:
         self._client, self._id, self._group, self._timeout_ms = client, transactional_id, group, timeout_ms
         self._producer_id, self._epoch = -1, -1
         self._sequences: dict[TopicPartition, int] = defaultdict(int)
         self._coordinators: dict[Any, int] = {}
         self._absent: Counter[TopicPartition] = Counter()  # tries without a leader
+        self._unanswered = False  # under this epoch: some request may still be on its way
         self.trouble: tuple[float, str] | None = None  # since when, on the monotonic clock, and what
 
     async def init(self) -> None:
         """Fence whoever had the id before, and end what it had open."""
 
         async def attempt() -> int | None:
-            node = await self._coordinator(CoordinationType.TRANSACTION, self._id)
-            answer = await self._send(node, InitProducerId(self._id, self._timeout_ms, -1, -1, {}))
+            answer = await self._ask(InitProducerId(self._id, self._timeout_ms, -1, -1, {}))
             return self._renewed(answer, "InitProducerId")
 
         await self._until_done("InitProducerId", attempt)
+        self._unanswered = False
 
     def _renewed(self, answer: Any, what: str) -> int | None:
         code = check(answer.error_code, what)
@@ -77,21 +87,15 @@ class Transactions:
             parts.append(self._commit_positions(positions, claim))
         await _all_or_none(*parts)
         fault_point("before_end")
-        await self._end(committed=True)
+        await self._end()
         return bases
 
-    async def abort(self) -> None:
-        await self._end(committed=False)
+    @abstractmethod
+    async def _end(self) -> None:
+        """Returns when it is known that all is committed. Raises for any other outcome, an unknown one among them."""
 
-    async def _end(self, *, committed: bool) -> None:
-        """Repeated with the same pair after a lost answer: 0 and a new pair says that it held (X3)."""
-
-        async def attempt() -> int | None:
-            node = await self._coordinator(CoordinationType.TRANSACTION, self._id)
-            answer = await self._send(node, EndTxn(self._id, self._producer_id, self._epoch, committed, {}))
-            return self._renewed(answer, "EndTxn")
-
-        await self._until_done("EndTxn", attempt)
+    @abstractmethod
+    async def abort(self) -> None: ...
 
     async def _produce_all(self, batches: Batches, bases: dict[TopicPartition, int]) -> None:
         """In rounds: one batch a partition in each request."""
@@ -100,14 +104,16 @@ class Transactions:
             for at, mine in batches.items():
                 if turn < len(mine):
                     ready[at] = mine[turn].build(self._producer_id, self._epoch, self._sequences[at])
-                    self._sequences[at] += mine[turn].count
+                    self._sequences[at] = (self._sequences[at] + mine[turn].count) % SEQUENCES
             await self._produce(ready, bases)
 
     async def _produce(self, left: dict[TopicPartition, bytes], bases: dict[TopicPartition, int]) -> None:
         async def attempt() -> int | None:
             by_node = await self._by_leader(left)
             requests = [
-                self._send(node, Produce(self._id, -1, 10_000, [(topic, of, {}) for topic, of in topics.items()], {}))
+                self._send(
+                    node, self.produce(self._id, -1, 10_000, [(topic, of, {}) for topic, of in topics.items()], {})
+                )
                 for node, topics in by_node.items()
             ]
             worst = None
@@ -160,11 +166,16 @@ class Transactions:
         async def attempt() -> int | None:
             node = await self._coordinator(CoordinationType.GROUP, self._group)
             producer = self._producer_id, self._epoch
-            answer = await self._send(node, TxnOffsetCommit(self._id, self._group, *producer, *claim, topics, {}))
+            request = self.txn_offset_commit(self._id, self._group, *producer, *claim, topics, {})
+            answer = await self._send(node, request)
             codes = [check(code, f"TxnOffsetCommit {topic}") for topic, of, _ in answer.topics for _, code, _ in of]
             return next((code for code in codes if code is not None), None)
 
         await self._until_done("TxnOffsetCommit", attempt)
+
+    async def _ask(self, request: Any) -> Any:
+        """The coordinator of the transaction."""
+        return await self._send(await self._coordinator(CoordinationType.TRANSACTION, self._id), request)
 
     async def _coordinator(self, kind: Any, key: str) -> int:
         node = self._coordinators.get(kind)
@@ -173,7 +184,7 @@ class Transactions:
         return node
 
     async def _send(self, node: int, request: Any) -> Any:
-        group = ConnectionGroup.COORDINATION if not isinstance(request, Produce) else ConnectionGroup.DEFAULT
+        group = ConnectionGroup.COORDINATION if not isinstance(request, self.produce) else ConnectionGroup.DEFAULT
         return await self._client.send(node, request, group=group)
 
     async def _until_done(self, what: str, attempt: Callable[[], Awaitable[int | None]]) -> None:
@@ -184,6 +195,7 @@ class Transactions:
                 code: int | str | None = await attempt()
             except UNREACHABLE as error:
                 code, backoff = type(error).__name__, max(backoff, 0.05)
+                self._unanswered = True
                 self._coordinators.clear()
             if code is None:
                 self.trouble = None

@@ -1,9 +1,9 @@
-"""The toy row and the product; and PROMETHEUS=off, where there is neither `prometheus` nor the right to install it."""
+"""The toy row, one transactional id, and the product; PROMETHEUS=off where `prometheus` cannot be installed."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
@@ -12,6 +12,7 @@ from deploy.kafka import local_kafka
 from tests.support.accounts import Accounts, accounts
 from tests.support.kafka import Kafka
 from tests.support.product import ORDERS, SERVICES, Product, ended, event
+from tests.support.transactions import LossyClient, lossy
 
 OFF = os.environ.get("PROMETHEUS") == "off"
 
@@ -28,6 +29,20 @@ def toy_row(kafka: Kafka, prefix: str, tmp_path: Path) -> Iterator[Accounts]:
     """Topics are there, no worker runs yet; those that are started end with the test."""
     with accounts(kafka, prefix, tmp_path) as row:
         yield row
+
+
+@pytest.fixture
+async def client(kafka: Kafka) -> AsyncIterator[LossyClient]:
+    async with lossy(kafka) as connected:
+        yield connected
+
+
+@pytest.fixture
+async def topic(kafka: Kafka, client: LossyClient, prefix: str) -> str:
+    name = f"{prefix}outs"
+    kafka.create(name, partitions=2)
+    await client.set_topics([name])
+    return name
 
 
 @pytest.fixture(scope="module")
