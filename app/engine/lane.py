@@ -186,13 +186,17 @@ class TableLane(Lane):
         return state, outs
 
     def _load(self, raw: Consumed, raw_key: bytes, key: str, now_ms: int) -> Any:
-        """Only a key without a state may lie on the wrong partition; it is not cached then, so that the next is met."""
-        topic = self.reader.topic
+        """Only a key without a state may be wrong; it is not cached then, so that the next is met."""
         state = self.cache.load(raw_key)
-        if state is None and topic.key_of and partition_of(raw_key, self.runtime.count(topic.name)) != self.partition:
+        if state is None and self.reader.topic.key_of and not self._at_home(raw_key, key):
             del self.cache.hot[raw_key]
             self._send_on(raw, key, now_ms)
         return state
+
+    def _at_home(self, raw_key: bytes, key: str) -> bool:
+        """There is a key, it is text to the last byte, and the partition is its own."""
+        count = self.runtime.count(self.reader.topic.name)
+        return raw_key != b"" and key.encode() == raw_key and partition_of(raw_key, count) == self.partition
 
 
 class TimerLane:

@@ -43,7 +43,20 @@ def test_r1_without_any_key_it_is_a_dead_letter() -> None:
     run = driver()
     run.send(TOY.additions, None, Addition("", 1))
     run.send(TOY.additions, "x", Addition("", 1))
-    assert letters(run) == [(None, "no-key", 1), (b"x", "no-key", 1)]
+    value, _ = TOY.additions.codec.encode(Addition("", 1), None)  # type: ignore[arg-type]
+    run._log(Encoded(TOY.additions.name, partition(b"", 4), b"", value, []), run.now_ms)
+    run._run()
+    assert letters(run) == [(None, "no-key", 1), (b"x", "no-key", 1), (b"", "no-key", 1)]
+
+
+def test_r1_a_key_that_is_no_text_is_not_taken_for_the_text_that_stands_for_it() -> None:
+    odd = next(key for key in (b"\xff" * n for n in range(1, 50)) if partition(key, 4) != 0)
+    run, named = driver(), odd.decode(errors="replace")
+    value, _ = TOY.additions.codec.encode(Addition(named, 1), None)  # type: ignore[arg-type]
+    run._log(Encoded(TOY.additions.name, partition(odd, 4), odd, value, []), run.now_ms)
+    run._run()
+    assert run.table(TOY.accounts).keys() == {named}
+    assert sums(run) == [(named, Sum(named, 1, 1))]
 
 
 class Limits:
