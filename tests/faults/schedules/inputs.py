@@ -124,7 +124,7 @@ def flood_of_poison(trial: Trial) -> None:
 
 @schedule(bound_s=180)
 def odd_headers_and_keys(trial: Trial) -> None:
-    """Headers empty, null, no text, doubled, in hundreds, or that lie about events and traces; keys missing, empty, long,
+    """Headers empty, null, no text, doubled, in hundreds, or lying about events and traces; keys missing, empty, long,
     or no text; under each, records that are good, misplaced and broken.
     """
     trial.ready()
