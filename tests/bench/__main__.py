@@ -1,4 +1,4 @@
-"""`python -m tests.bench [--quick] [--alone] [--rounds N] [--only w1,w3]`: measure, print, write docs/benchmarks.md."""
+"""`python -m tests.bench [--quick] [--alone] [--only w1,w3] [--report]`: measure, print, write docs/benchmarks.md."""
 
 from __future__ import annotations
 
@@ -6,109 +6,92 @@ import argparse
 import os
 import shutil
 import sys
-from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TypeVar
 
 from deploy.kafka.broker import Broker
-from tests.bench import oracle, report, workloads
+from tests.bench import report
 from tests.bench.cluster import Cluster
-from tests.bench.contender import Contender, NoJdk, jdk, kafka_streams, product
-from tests.bench.latency import latency
-from tests.bench.orders import order_saga
-from tests.bench.run import Failed, Measured, Workload, throughput
+from tests.bench.peers import PEERS, NoPeer, Peers
+from tests.bench.process import Failed
+from tests.bench.results import KINDS, Results, kept
+from tests.bench.say import say
+from tests.bench.sections import SECONDS, Sections
+from tests.bench.tuning import best_of
 
 ROOT = Path(__file__).resolve().parents[2]
-WORK = ROOT / "var" / "bench"
-DOCUMENT = ROOT / "docs" / "benchmarks.md"
-CALLS, SAGAS, PACED, ORDERS = 1_000_000, 100_000, 20_000, 20_000
-R = TypeVar("R")
+WORK, DOCS = ROOT / "var" / "bench", ROOT / "docs"
+SCALE = ("workers", "inflight", "partitions", "topics")
+QUICK = 10
 
 
-class Bench:
-    def __init__(self, cluster: Cluster, contenders: Sequence[Contender], rounds: int, scale: int) -> None:
-        self.cluster, self.contenders, self.rounds, self.scale = cluster, contenders, rounds, scale
-
-    def in_turn(self, what: str, measure: Callable[[Contender], R]) -> dict[str, list[R]]:
-        """Each contender once, then each again: what disturbs the machine for a while disturbs all."""
-        found: dict[str, list[R]] = {contender.name: [] for contender in self.contenders}
-        for number in range(self.rounds):
-            for contender in self.contenders:
-                measured = measure(contender)
-                found[contender.name].append(measured)
-                say(f"{what}, round {number + 1}, {contender.name}: {measured}")
-        return found
-
-    def w1(self) -> str:
-        calls = CALLS // self.scale
-        inbox = f"bench-w1-{calls}"
-        self.cluster.preload(inbox, workloads.call_outcomes(calls))
-        workload = Workload("w1", inbox, calls, oracle.expected("w1", calls))
-        return report.throughput_table(f"W1: {calls:,} calls, hot keys", self._throughput(workload))
-
-    def w2(self) -> str:
-        sagas = SAGAS // self.scale
-        inbox = f"bench-w2-{sagas}"
-        self.cluster.preload(inbox, workloads.saga_records(sagas))
-        records = sum(1 for _ in workloads.saga_records(sagas))
-        workload = Workload("w2", inbox, records, oracle.expected("w2", sagas))
-        return report.throughput_table(f"W2: {records:,} records of sagas, cold keys", self._throughput(workload))
-
-    def _throughput(self, workload: Workload) -> dict[str, list[Measured]]:
-        return self.in_turn(workload.name, lambda contender: throughput(contender, self.cluster, workload, WORK))
-
-    def w3(self) -> str:
-        records = PACED // self.scale + PACED // 5
-        runs = self.in_turn("w3", lambda contender: latency(contender, self.cluster, records, WORK))
-        return report.latency_table("W3: W2 at 1,000 records/s, send to read_committed", runs)
-
-    def w5(self) -> str:
-        """Only this engine; once, since its topics' names are fixed."""
-        runs = [order_saga(self.cluster, ORDERS // self.scale, WORK)]
-        say(f"w5: {runs}")
-        return report.saga_table(f"W5: the order saga, {ORDERS // self.scale:,} orders", runs)
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="a tenth of the records, one round; prints only")
+    parser.add_argument("--alone", action="store_true", help="without peers: needs no JDK, no Maven, no registry")
+    parser.add_argument("--peers", default=",".join(PEERS), help=f"of {', '.join(PEERS)}")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--only", default=",".join(KINDS), help=f"of {', '.join(KINDS)}; scale: {', '.join(SCALE)}")
+    parser.add_argument("--scale-max", type=int, default=1_000_000, help="sagas in flight; 10,000,000 takes a while")
+    parser.add_argument("--report", action="store_true", help="measure nothing: write the document from what is kept")
+    return parser.parse_args()
 
 
 def main() -> int:
-    arguments = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
-    arguments.add_argument("--quick", action="store_true", help="a tenth of the records; prints only")
-    arguments.add_argument("--alone", action="store_true", help="without Kafka Streams: needs no JDK and no Maven")
-    arguments.add_argument("--rounds", type=int, default=3)
-    arguments.add_argument("--only", default="w1,w2,w3,w5", help="of w1, w2, w3, w5")
-    given = arguments.parse_args()
-    shutil.rmtree(WORK, ignore_errors=True)
-    WORK.mkdir(parents=True)
-    try:
-        contenders = [product(), *([] if given.alone else kafka_streams(WORK / "streams"))]
-        text = measured(contenders, given)
-    except (NoJdk, Failed) as error:
-        say(
-            f"{error}\n`--alone` measures this engine without Kafka Streams" if isinstance(error, NoJdk) else str(error)
-        )
-        return 1
+    given = arguments()
+    results = Results(WORK / ("results-quick" if given.quick else "results"))
+    if not given.report:
+        try:
+            measure(given, results)
+        except (NoPeer, Failed) as error:
+            say(f"{error}\n`--alone` measures this engine alone" if isinstance(error, NoPeer) else str(error))
+            return 1
+    text, charts = report.written(results.all_())
     sys.stdout.write(text)
     if not given.quick:
-        DOCUMENT.write_text(text)
+        (DOCS / "benchmarks.md").write_text(text)
+        (DOCS / "benchmarks").mkdir(exist_ok=True)
+        for name, svg in charts.items():
+            (DOCS / "benchmarks" / name).write_text(svg)
     return 0
 
 
-def measured(contenders: Sequence[Contender], given: argparse.Namespace) -> str:
-    load = os.getloadavg()[0]
+def measure(given: argparse.Namespace, results: Results) -> None:
+    """Raises NoPeer, Failed."""
+    names = [name for part in given.only.split(",") for name in (SCALE if part == "scale" else (part,))]
+    say(f"{', '.join(names)}: some {estimate(names, given):.0f} minutes")
+    for place in ("kafka", "runs"):
+        shutil.rmtree(WORK / place, ignore_errors=True)
+    (WORK / "runs").mkdir(parents=True)
+    tuned = results.load("tuning")
+    wanted = [] if given.alone else [peer for peer in given.peers.split(",") if peer]
+    peers = Peers(wanted, WORK, best_of(tuned.found) if tuned else {})
     broker = Broker(WORK / "kafka", heap="512m")
     broker.start()
     try:
-        cluster = Cluster(broker.bootstrap, broker.pid)
-        bench = Bench(cluster, contenders, given.rounds, 10 if given.quick else 1)
-        tables = [getattr(bench, name)() for name in given.only.split(",")]
+        cluster = Cluster(broker.bootstrap, broker.pid, WORK / "runs")
+        rounds, scale = (1, QUICK) if given.quick else (given.rounds, 1)
+        sections = Sections(cluster, peers, rounds, scale, given.scale_max)
+        for name in names:
+            section(name, sections, results, quick=given.quick)
     finally:
         broker.stop()
-    java = None if given.alone else jdk("java")
-    return "\n".join([report.HEAD, *tables, report.conditions(java, load)])
 
 
-def say(text: str) -> None:
-    sys.stderr.write(f"{text}\n")
-    sys.stderr.flush()
+def section(name: str, sections: Sections, results: Results, *, quick: bool) -> None:
+    """Kept as soon as it is measured."""
+    if name == "tuning" and "streams" not in sections.peers.wanted:
+        return
+    load = os.getloadavg()[0]
+    found = getattr(sections, name)()
+    results.keep(name, kept(found, load, quick=quick))
+    if name == "tuning":
+        sections.peers.best |= best_of(found)
+
+
+def estimate(names: list[str], given: argparse.Namespace) -> float:
+    """Minutes."""
+    seconds = sum(SECONDS[name] for name in names) * (given.rounds / 3 if not given.quick else 0.2)
+    return seconds * (0.4 if given.alone else 1) / 60
 
 
 if __name__ == "__main__":

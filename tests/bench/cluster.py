@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 
 from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
@@ -16,17 +17,21 @@ QUIET: dict[str, str | int | float | bool] = {"log_level": 2}
 
 
 class Cluster:
-    def __init__(self, bootstrap: str, broker_pid: int) -> None:
-        self.bootstrap, self.broker_pid = bootstrap, broker_pid
+    """`runs`: where logs and states of what is measured lie."""
+
+    def __init__(self, bootstrap: str, broker_pid: int, runs: Path) -> None:
+        self.bootstrap, self.broker_pid, self.runs = bootstrap, broker_pid, runs
         self._admin = AdminClient({"bootstrap.servers": bootstrap, **QUIET})
 
-    def create(self, *names: str) -> None:
-        topics = [NewTopic(name, PARTITIONS, 1, config={"retention.ms": "-1"}) for name in names]
-        for made in self._admin.create_topics(topics, operation_timeout=30).values():
+    def create(self, *names: str, partitions: int = PARTITIONS, config: Mapping[str, str] | None = None) -> None:
+        kept = dict(config or {"retention.ms": "-1"})
+        topics = [NewTopic(name, partitions, 1, config=kept) for name in names]
+        for made in self._admin.create_topics(topics, operation_timeout=60).values():
             made.result()
 
-    def delete_like(self, part: str) -> None:
-        names = [name for name in self._admin.list_topics(timeout=10).topics if part in name]
+    def delete_like(self, *parts: str) -> None:
+        """Topics whose names have one of them."""
+        names = [name for name in self._admin.list_topics(timeout=10).topics if any(part in name for part in parts)]
         for gone in self._admin.delete_topics(names).values() if names else ():
             gone.result()
 
@@ -34,9 +39,14 @@ class Cluster:
         """Partitions keys as a Java client does (murmur2)."""
         return Producer({"bootstrap.servers": self.bootstrap, "partitioner": "murmur2_random"} | QUIET | config)
 
-    def preload(self, topic: str, pairs: Iterable[Pair]) -> None:
-        self.create(topic)
-        self.send(topic, ((key, value, []) for key, value in pairs))
+    def forget_group(self, group: str) -> None:
+        for gone in self._admin.delete_consumer_groups([group]).values():
+            gone.result()
+
+    def preload(self, topic: str, pairs: Iterable[Pair], partitions: int = PARTITIONS) -> int:
+        """Returns how many there were."""
+        self.create(topic, partitions=partitions)
+        return self.send(topic, ((key, value, []) for key, value in pairs))
 
     def send(self, topic: str, records: Iterable[Sendable]) -> int:
         """Returns how many there were."""
@@ -51,11 +61,27 @@ class Cluster:
         assert producer.flush(120) == 0, f"{topic}: not everything was delivered"
         return count
 
-    def records(self, topic: str) -> Iterator[Pair]:
+    def place(self, topic: str, records: Iterable[tuple[int, Pair]]) -> None:
+        """Each on its partition."""
+        producer = self.producer(**{"linger.ms": 50, "batch.size": 1_000_000, "queue.buffering.max.messages": QUEUE})
+        for number, (key, value) in records:
+            if len(producer) > QUEUE // 2:
+                producer.flush(60)
+            producer.produce(topic, value, key, number)
+        assert producer.flush(120) == 0, f"{topic}: not everything was delivered"
+
+    def ends(self, topic: str) -> dict[int, int]:
+        consumer = self.consumer({})
+        numbers = consumer.list_topics(topic, 10).topics[topic].partitions
+        found = {number: consumer.get_watermark_offsets(TopicPartition(topic, number))[1] for number in numbers}
+        consumer.close()
+        return found
+
+    def records(self, topic: str, since: Mapping[int, int] | None = None) -> Iterator[Pair]:
         """Every committed record of a topic; none has an empty key or value."""
         consumer = self.consumer({"enable.partition.eof": True, "fetch.max.bytes": 10_000_000})
         left = set(consumer.list_topics(topic, 10).topics[topic].partitions)
-        consumer.assign([TopicPartition(topic, number, 0) for number in left])
+        consumer.assign([TopicPartition(topic, number, (since or {}).get(number, 0)) for number in left])
         while left:
             for message in consumer.consume(10_000, 1):
                 if message.error():
@@ -68,10 +94,10 @@ class Cluster:
         common = {"bootstrap.servers": self.bootstrap, "group.id": "harness", "enable.auto.commit": False}
         return Consumer(common | {"isolation.level": "read_committed"} | QUIET | config)
 
-    def committed(self, group: str, topic: str) -> Callable[[], int]:
+    def committed(self, group: str, topic: str, partitions: int = PARTITIONS) -> Callable[[], int]:
         """A look at the sum of the positions that the group has committed; pending ones do not count."""
         consumer = self.consumer({"group.id": group, "isolation.level": "read_uncommitted"})
-        asked = [TopicPartition(topic, number) for number in range(PARTITIONS)]
+        asked = [TopicPartition(topic, number) for number in range(partitions)]
 
         def look() -> int:
             try:

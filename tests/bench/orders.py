@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 import time
@@ -27,7 +28,8 @@ from app.wire.topics import SAGA_EVENTS, SAGA_INBOX, SAGA_REPLIES, Topic
 from deploy.demo import orders, shop, stage
 from deploy.kafka import ports
 from tests.bench.cluster import Cluster, Sendable
-from tests.bench.run import LIMIT_S, LOOK_S, STOP_S, Failed, used, wait_for_quiet
+from tests.bench.process import STOP_S, Failed, used, wait_for_quiet
+from tests.bench.run import LIMIT_S, LOOK_S
 
 GROUP = "iopt-demo"
 REFUSED_OF = 33  # one saga of so many has its payment refused
@@ -41,6 +43,7 @@ class Phase(NamedTuple):
     rate: float
     own_us: float
     broker_us: float
+    rss_mb: float
 
 
 class Ended(msgspec.Struct):
@@ -112,7 +115,7 @@ class Product:
     @contextmanager
     def running(self, log: Path) -> Iterator[psutil.Popen]:
         with log.open("wb") as out:
-            worker = psutil.Popen(self.command("worker"), env=self._environment, stdout=out, stderr=out)
+            worker = psutil.Popen(self.command("worker", "--leave"), env=self._environment, stdout=out, stderr=out)
         try:
             yield worker
         finally:
@@ -120,9 +123,20 @@ class Product:
             worker.wait(STOP_S)
 
 
-def order_saga(cluster: Cluster, count: int, directory: Path) -> list[Phase]:
+def order_saga(cluster: Cluster, count: int) -> list[Phase]:
+    """The topics' names are the product's: they, its group and its state are gone afterwards. Raises Failed."""
+    directory = cluster.runs / "w5"
+    shutil.rmtree(directory, ignore_errors=True)
+    try:
+        return phases(Product(cluster, directory), count)
+    finally:
+        cluster.delete_like("iopt.", *shop.THEIRS)
+        cluster.forget_group(GROUP)
+
+
+def phases(product: Product, count: int) -> list[Phase]:
     """Raises Failed."""
-    product = Product(cluster, directory / "w5")
+    cluster = product.cluster
     product.create_topics()
     found = []
     for topic, load in ((SAGA_INBOX, starts), (SAGA_REPLIES, replies)):
@@ -145,15 +159,17 @@ def measured(what: str, records: int, cluster: Cluster, worker: psutil.Popen, co
     """From the first look that finds something committed to the last record; what was found at first is not counted."""
     end = time.time() + LIMIT_S
     begun: tuple[int, float, float, float] | None = None
+    rss = 0
     broker = psutil.Process(cluster.broker_pid)
     while (at := committed()) < records:
         if time.time() > end or worker.poll() is not None:
             raise Failed(f"w5: {at} of {records} records of {what} committed")
         if at and begun is None:
             begun = at, time.time(), used(worker.cpu_times()), used(broker.cpu_times())
+        rss = max(rss, worker.memory_info().rss)
         time.sleep(LOOK_S)
     if begun is None:
         raise Failed(f"w5: {records} records of {what} are too few to measure")
     counted, span = records - begun[0], time.time() - begun[1]
     own, brokers = used(worker.cpu_times()) - begun[2], used(broker.cpu_times()) - begun[3]
-    return Phase(what, counted, counted / span, 1e6 * own / counted, 1e6 * brokers / counted)
+    return Phase(what, counted, counted / span, 1e6 * own / counted, 1e6 * brokers / counted, rss / 1e6)

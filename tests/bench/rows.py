@@ -10,9 +10,10 @@ from msgspec import DecodeError, Raw, Struct
 from msgspec.json import Decoder
 
 from app.domain.errors import Undecodable
-from app.engine.processor import Change, Out, Record, Table, processor
+from app.engine.processor import Change, Due, Out, Record, Table, processor
 from app.wire.codec import to_json
 from app.wire.topics import Envelope, Headers, Topic
+from tests.bench import workloads
 from tests.bench.oracle import EVENTS, RATE, SLOW_MS, SLOW_RATE, STEPS, TRANSITIONS, TRIALS, WAIT_MS, WINDOW
 
 
@@ -123,8 +124,17 @@ class Order(Struct, frozen=True, gc=False):
 
 
 read_order = Decoder(Order).decode
+
+
+def ends(saga: Saga) -> int | None:
+    """Not while this is measured."""
+    return saga.updated + A_LIFETIME_MS if saga.expect else None
+
+
+A_LIFETIME_MS = 80 * 365 * 86_400_000
 breakers = Table("breakers", 1, Breaker)
 sagas = Table("sagas", 2, Saga)
+timed_sagas = Table("timed-sagas", 3, Saga, due=ends)
 
 
 def breaker_row(inbox: str, app: str, begun: Callable[[], None]) -> list[Topic]:
@@ -175,25 +185,38 @@ def moved(before: Breaker, call: Call, to: str, failures: int, slow: int) -> Tra
     return Transition(key, n, before.state, to, call.ts, calls, failures, slow, call.id)
 
 
-def saga_row(inbox: str, app: str, begun: Callable[[], None]) -> list[Topic]:
-    """W2, registered as row `app`; returns what it writes. `begun`: at each new saga, so at the first record."""
-    messages = Topic(inbox, Json(Message), key="saga", key_of=attrgetter("saga"))
-    topics = {name: Topic(f"{name}-{app}", Json(Command)) for _, _, name in STEPS}
-    commands, events = [topics[name] for _, _, name in STEPS], Topic(f"{EVENTS}-{app}", Json(End))
+def saga_row(
+    inbox: str, app: str, begun: Callable[[], None], keeps: Table[Saga] = sagas, topics: int = 1
+) -> list[Topic]:
+    """W2, registered as row `app`; returns what it writes. `begun`: at each new saga, so at the first record.
 
-    @processor(messages, row=app, keeps=sagas)
+    `topics`: for each kind of output, among which the sagas are spread.
+    """
+    messages = Topic(inbox, Json(Message), key="saga", key_of=attrgetter("saga"))
+    kinds = {name: written(name, app, Json(Command), topics) for _, _, name in STEPS}
+    commands, events = [kinds[name] for _, _, name in STEPS], written(EVENTS, app, Json(End), topics)
+
+    @processor(messages, row=app, keeps=keeps, timers=keeps is timed_sagas)
     def move_sagas(saga: Saga | None, message: Message, record: Record) -> Change[Saga]:
         if saga is None:
             begun()
-        after = carried_on(saga, message)
+        after = None if isinstance(message, Due) else carried_on(saga, message)
         if after is None:
             return saga, ()
         to, value = (
             (events, end(after, message)) if after.expect is None else (commands[after.step], command(after, message))
         )
-        return after, (Out(to, record.key, value),)
+        return after, (Out(to[number(after) % topics] if topics > 1 else to[0], record.key, value),)
 
-    return [*topics.values(), events]
+    return [topic for kind in [*kinds.values(), events] for topic in kind]
+
+
+def written(name: str, app: str, codec: Json, topics: int) -> list[Topic]:
+    return [Topic(f"{each}-{app}", codec) for each in workloads.spread(name, topics)]
+
+
+def number(saga: Saga) -> int:
+    return int(saga.saga[2:])
 
 
 def carried_on(saga: Saga | None, m: Message) -> Saga | None:
@@ -216,6 +239,16 @@ def command(saga: Saga, cause: Message) -> Command:
     do, undo, _ = STEPS[saga.step]
     name, action = (do, "do") if saga.status == "running" else (undo, "undo")
     return Command(saga.expect or "", saga.saga, cause.id, cause.ts, name, action, "saga-inbox", Raw(saga.order))
+
+
+def under_way(number: int) -> Saga:
+    """As `workloads.steady_records` takes it to be when it begins."""
+    name, done = f"s-{number:08d}", workloads.answered(number)
+    order, history = workloads.order(number).encode(), DONE[:done]
+    return Saga(name, "running", done, f"{name}-{done + 1}", done + 1, order, history, workloads.T0, workloads.T0)
+
+
+DONE = tuple(Done(step, "do", True, workloads.T0) for step, _ in workloads.STEPS)
 
 
 def end(saga: Saga, cause: Message) -> End:

@@ -26,6 +26,11 @@ REFUSED = (13, 46, 79)  # of each hundred sagas: these have a step that is refus
 Pair = tuple[bytes, bytes]
 
 
+def spread(name: str, topics: int) -> list[str]:
+    """The topics that stand for an output: its own, or so many."""
+    return [name] if topics == 1 else [f"{name}-{number}" for number in range(topics)]
+
+
 class Outage(NamedTuple):
     """Of one service, in ms after T0."""
 
@@ -112,6 +117,26 @@ def saga_records(sagas: int, window: int = 2_000, seed: int = 2) -> Iterator[Pai
             _replace(running, slot, next(waiting, None))
 
 
+def answered(saga: int) -> int:
+    """How many replies a saga has had that is under way when `steady_records` begins."""
+    return 0 if saga % 100 in REFUSED else saga % len(STEPS)
+
+
+def steady_records(sagas: int, seed: int = 3) -> Iterator[Pair]:
+    """W2 without an end, on so many sagas that are under way before it; each that ends makes room for a new one."""
+    rng = Random(seed)
+    slots: dict[int, tuple[int, list[Move]]] = {}
+    newest, ts = sagas, T0 + 1_000
+    while True:
+        slot = int(rng.random() * sagas)
+        saga, moves = slots.get(slot) or (slot, _moves(slot)[: -1 - answered(slot)])
+        yield f"s-{saga:08d}".encode(), _saga_value(saga, moves.pop(), ts, rng)
+        ts += 1
+        if not moves:
+            saga, moves, newest = newest, _moves(newest), newest + 1
+        slots[slot] = saga, moves
+
+
 def _replace(running: list[tuple[int, list[Move]]], slot: int, saga: int | None) -> None:
     if saga is not None:
         running[slot] = (saga, _moves(saga))
@@ -135,7 +160,7 @@ def _saga_value(saga: int, move: Move, ts: int, rng: Random) -> bytes:
     noise = rng.getrandbits(64)
     head = f'{{"id":"m-{saga:08d}-{move.command}-{noise:016x}"'
     if not move.command:
-        return f'{head},"type":"start","saga":"s-{saga:08d}","ts":{ts},"order":{_order(saga)}}}'.encode()
+        return f'{head},"type":"start","saga":"s-{saga:08d}","ts":{ts},"order":{order(saga)}}}'.encode()
     name, service = STEPS[move.step]
     return (
         f'{head},"type":"reply","saga":"s-{saga:08d}","ts":{ts},"command_id":"s-{saga:08d}-{move.command}",'
@@ -145,7 +170,7 @@ def _saga_value(saga: int, move: Move, ts: int, rng: Random) -> bytes:
     ).encode()
 
 
-def _order(saga: int) -> str:
+def order(saga: int) -> str:
     return (
         f'{{"order_id":"o-{saga:08d}","customer":"c-{saga * 7919 % 50021:06d}","sku":"sku-{saga * 31 % 4999:05d}",'
         f'"qty":{saga % 5 + 1},"amount_cents":{1000 + saga * 37 % 90000},"currency":"EUR",'

@@ -3,6 +3,7 @@ package peers;
 import java.util.List;
 import java.util.Objects;
 import java.util.Properties;
+import org.apache.kafka.clients.consumer.ConsumerConfig;
 import org.apache.kafka.common.serialization.Serde;
 import org.apache.kafka.common.serialization.Serdes;
 import org.apache.kafka.common.serialization.StringDeserializer;
@@ -15,7 +16,7 @@ import org.apache.kafka.streams.state.KeyValueStore;
 import org.apache.kafka.streams.state.StoreBuilder;
 import org.apache.kafka.streams.state.Stores;
 
-/** W1 or W2 on Kafka Streams, exactly once, one thread. Configured by the environment: see streams.py. */
+/** W1 or W2 on Kafka Streams, exactly once. Configured by the environment: see process.py and peers.py. */
 public final class Main {
     private Main() {}
 
@@ -33,8 +34,11 @@ public final class Main {
         config.put(StreamsConfig.BOOTSTRAP_SERVERS_CONFIG, env("BOOTSTRAP"));
         config.put(StreamsConfig.STATE_DIR_CONFIG, env("STATE_DIR"));
         config.put(StreamsConfig.PROCESSING_GUARANTEE_CONFIG, StreamsConfig.EXACTLY_ONCE_V2);
-        config.put(StreamsConfig.NUM_STREAM_THREADS_CONFIG, 1);
+        config.put(StreamsConfig.NUM_STREAM_THREADS_CONFIG, env("THREADS"));
+        config.put(StreamsConfig.COMMIT_INTERVAL_MS_CONFIG, env("COMMIT_MS"));
+        config.put(StreamsConfig.consumerPrefix(ConsumerConfig.GROUP_INSTANCE_ID_CONFIG), env("INSTANCE"));
         KafkaStreams streams = new KafkaStreams(topology, config);
+        streams.setGlobalStateRestoreListener(new Restored());
         Runtime.getRuntime().addShutdownHook(new Thread(streams::close));
         streams.start();
     }
