@@ -15,6 +15,7 @@ NOUNS = {
     "saga": "List, show and start sagas.",
     "breaker": "List circuit breakers.",
     "dlq": "List, show and replay dead letters.",
+    "offsets": "Show where every task stands, and accept positions that were changed or lost.",
     "topics": "Create own topics, and compare them with what is wanted.",
     "config": "Show the settings, and list what can be set.",
 }

@@ -18,6 +18,7 @@ import click
 if TYPE_CHECKING:
     from app.config import Settings
     from app.engine.admin import Admin
+    from app.engine.plan import Plan
 
 T = TypeVar("T")
 
@@ -39,6 +40,18 @@ class Invocation:
             return load(self.file)
         except SettingsRefused as refused:
             raise click.ClickException(str(refused)) from refused
+
+    @cached_property
+    def plan(self) -> Plan:
+        """What a worker with these settings would run."""
+        from app.domain.definition_tree import BadDefinition
+        from app.wire.definitions import load_definitions
+        from app.worker.plan import plan_of
+
+        try:
+            return plan_of(self.settings, load_definitions(self.settings.definitions))
+        except (BadDefinition, OSError) as error:
+            raise click.ClickException(str(error)) from error
 
     def kafka(self, work: Callable[[Admin], Awaitable[T]]) -> T:
         from app.engine.admin import Refused, connected

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import getpass
 from collections.abc import AsyncIterator
 from typing import NamedTuple
 
+from app.cli.audit import Applied, audit_record
 from app.domain.audit import Audit
 from app.domain.errors import PassedOver, Rejected
 from app.engine.admin import Admin, RawOut, RawRecord
-from app.wire.codec import Envelope
 from app.wire.dead_letter import DeadLetter
-from app.wire.partition import partition
 from app.wire.topics import AUDIT, DAY_MS
 
 PREFIX = "iopt.dlq."
@@ -66,17 +64,5 @@ async def replayed(admin: Admin, since_ms: int) -> set[str]:
 
 def mark(letter: Letter, now_ms: int, source: str, count: int) -> RawOut:
     """The audit record of its replay; `count` is the partitions of the topic."""
-    actor = f"cli:{getpass.getuser()}"
-    act = Audit(
-        act_id=f"{REPLAY}:{letter.place}",
-        actor=actor,
-        claimed_actor=None,
-        what=REPLAY,
-        target=letter.place,
-        reason=letter.said.reason,
-        result="applied",
-        why=None,
-        at=now_ms,
-    )
-    value, headers = AUDIT.codec.encode(act, Envelope(act.act_id, letter.place, now_ms, source))
-    return RawOut(AUDIT.name, partition(actor.encode(), count), actor.encode(), value, headers)
+    act = Applied(f"{REPLAY}:{letter.place}", REPLAY, letter.place, letter.said.reason)
+    return audit_record(act, now_ms, source, count)

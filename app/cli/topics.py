@@ -11,9 +11,7 @@ from app.cli.invocation import Invocation, json_option, settled
 from app.cli.output import put_json, put_rows
 
 if TYPE_CHECKING:
-    from app.config import Settings
     from app.engine.admin import Admin
-    from app.engine.plan import Plan
     from app.wire.topics import Topic
 
 COLUMNS = {"topic": "TOPIC", "what": "WHAT", "found": "FOUND", "expected": "EXPECTED"}
@@ -91,19 +89,8 @@ async def _wanted(invocation: Invocation, admin: Admin) -> dict[Topic, int]:
     from app.engine.topology import build
     from app.engine.wanted import wanted
 
-    plan = _plan(invocation.settings)
+    plan = invocation.plan
     return wanted(plan, build(plan.processors, plan.named).values(), await admin.topics())
-
-
-def _plan(settings: Settings) -> Plan:
-    from app.domain.definition_tree import BadDefinition
-    from app.wire.definitions import load_definitions
-    from app.worker.plan import plan_of
-
-    try:
-        return plan_of(settings, load_definitions(settings.definitions))
-    except (BadDefinition, OSError) as error:
-        raise click.ClickException(str(error)) from error
 
 
 async def _differences(admin: Admin, wanted: Mapping[Topic, int]) -> list[Difference]:

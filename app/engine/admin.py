@@ -50,11 +50,11 @@ class Admin:
     """Made by `connected`."""
 
     def __init__(self, bootstrap: str, client: AIOKafkaClient) -> None:
-        self.bootstrap, self._client = bootstrap, client
+        self.bootstrap, self.client = bootstrap, client
 
     async def topics(self) -> dict[str, int]:
         """Partitions by topic, of all that there are."""
-        found = await self._client.fetch_all_metadata()
+        found = await self.client.fetch_all_metadata()
         return {name: len(found.partitions_for_topic(name) or ()) for name in found.topics()}
 
     async def configs(self, topics: Sequence[str]) -> dict[str, dict[str, str]]:
@@ -70,8 +70,8 @@ class Admin:
 
     async def create(self, topics: Mapping[Topic, int], replication: int) -> None:
         """Returns when they can be used."""
-        await cluster.create(self._client, topics, replication)
-        await cluster.until_led(self._client, [topic.name for topic in topics], cluster.Cluster())
+        await cluster.create(self.client, topics, replication)
+        await cluster.until_led(self.client, [topic.name for topic in topics], cluster.Cluster())
 
     async def read(
         self,
