@@ -139,7 +139,7 @@ class Assignment:
 
     def _open(self, row: str, number: int, sub: SubTopology) -> Owned:
         place, means, clock_ms = self._means.place, self._means, self._runtime.clock()
-        identity = Identity(place.cluster, place.topic_ids[changelog(row).name])
+        identity = Identity(place.cluster, f"{place.topic_ids[changelog(row).name]}/{number}")
         path = place.directory / STORES / f"{row}-{number}"
         store = RocksStore(path, identity, oldest_ms=clock_ms - HALF_OF_DELETE_RETENTION_MS, clock_ms=clock_ms)
         return Owned(Task(sub, number, store, self._runtime, means.cache_bytes), store, means.timer_wait_s)

@@ -16,8 +16,8 @@ from aiokafka.structs import TopicPartition
 from app.engine.fate import Fate
 from app.engine.faults import fault_point
 from app.engine.outbox import Batches, Outbox
-from app.engine.stored import POSITIONS_KEY, Positions, encode_positions
-from app.engine.task import Snapshot, Task
+from app.engine.stored import POSITIONS_KEY, Positions, Unreadable, encode_positions
+from app.engine.task import Rewind, Snapshot, Task
 from app.engine.transaction import Claim, Transactions
 from app.telemetry import metrics
 from app.wire.topics import changelog
@@ -139,7 +139,10 @@ class Committer:
         meta = write.meta
         if at in bases:
             meta = replace(meta, changelog_offset=bases[at] + batches[at][-1].count)
-        snapshot.task.store.write(write._replace(meta=meta))
+        try:
+            snapshot.task.store.write(write._replace(meta=meta))
+        except Unreadable as error:
+            raise Rewind(snapshot.task, "store-damaged") from error
         snapshot.task.wrote(write)
 
     def _count(self, snapshots: list[Snapshot], batches: Batches) -> None:

@@ -182,26 +182,23 @@ class Engine:
         now_ms, self.ticked_at = self.clock.now_ms(), monotonic()
         if jump := self.clock.jumped_ms():
             log.warning("wall_clock_jumped", by_ms=jump)
-        due, flowing = False, not self._rewinding.going and self.assignment.settled
-        for owned in self.owned.values():
-            owned.store.flush_if_due()
-            if owned.parked and (owned.resuming is None or owned.resuming.done()):
-                owned.resuming = asyncio.ensure_future(self._resume(owned))
-            if owned.ready and flowing and owned.timers.look(now_ms):
-                due = True
-                self._fire(owned, now_ms)
-        self.timers_due = due
+        self.timers_due = sum(self._beat(owned, now_ms) for owned in self.owned.values()) > 0
 
-    def _fire(self, owned: Owned, now_ms: int) -> None:
-        if self.committer.full:
-            return
+    def _beat(self, owned: Owned, now_ms: int) -> bool:
+        """Whether the task has timers that are due."""
+        if owned.parked and (owned.resuming is None or owned.resuming.done()):
+            owned.resuming = asyncio.ensure_future(self._resume(owned))
+        if self._rewinding.going:
+            return False
         try:
-            fired = owned.timers.fire(now_ms, self.sight, owned.read())
+            owned.store.flush_if_due()
+            due = owned.ready and self.assignment.settled and owned.timers.look(now_ms)
+            if due and not self.committer.full and owned.timers.fire(now_ms, self.sight, owned.read()):
+                self.committer.noted()
         except Rewind as rewind:
             self._rewinding.rewind(rewind)
-            return
         except Unreadable as error:
             self._rewinding.rebuild(owned, error)
-            return
-        if fired:
-            self.committer.noted()
+        else:
+            return due
+        return False

@@ -20,7 +20,8 @@ from app.engine.faults import fault_point
 from app.engine.fetch import Stretch, stretches
 from app.engine.positions import NONE, Offsets
 from app.engine.protocol import OffsetFetch
-from app.engine.rocks import RocksStore
+from app.engine.rocks import Damaged, RocksStore
+from app.telemetry.logs import log
 
 STEP_ROWS_BYTES = 256 << 10  # between two looks at the loop
 HELD_S = 60.0
@@ -62,13 +63,11 @@ async def restore(
     else hides a part of the log for a minute (S6).
     """
     try:
-        done = await _read_tail(client, at, store, progress)
-    except OffsetOutOfRangeError:
+        return await _read_tail(client, at, store, progress)
+    except (OffsetOutOfRangeError, Damaged) as error:
+        log.error("store_rebuilt", task=store.path.name, error=str(error))
         store.wipe()
-        done = await _read_tail(client, at, store, progress)
-    if done:
-        await asyncio.to_thread(store.flush)
-    return done
+        return await _read_tail(client, at, store, progress)
 
 
 async def _read_tail(
@@ -86,6 +85,8 @@ async def _read_tail(
         if monotonic() - moved > HELD_S:
             held = f"{at.topic}/{at.partition}: held by an open transaction"
             raise Refused(f"{held} at {stretch.stable_offset}, its end is {until}")
+    if done:
+        await asyncio.to_thread(store.flush)
     return done
 
 

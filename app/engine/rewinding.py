@@ -42,6 +42,10 @@ class Rewinding:
         await self._over.wait()
 
     def rewind(self, rewind: Rewind) -> None:
+        if isinstance(rewind.__cause__, Unreadable):
+            task = rewind.task
+            self.rebuild(self._assignment.owned[task.sub.row, task.partition], rewind.__cause__)
+            return
         self._start(lambda: self._rewind(rewind))
 
     def rebuild(self, owned: Owned, error: Unreadable) -> None:

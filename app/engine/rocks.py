@@ -12,6 +12,7 @@ from __future__ import annotations
 import shutil
 import struct
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from time import monotonic
 from typing import Any, NamedTuple
@@ -20,7 +21,8 @@ import msgspec
 import rocksdict
 
 from app.engine.store import Entry, Meta, Write
-from app.engine.stored import POSITIONS_KEY, decode_positions, due_of, mark_of
+from app.engine.stored import POSITIONS_KEY, Unreadable, decode_positions, due_of, mark_of
+from app.telemetry.logs import log
 
 STATE, TIMER, META = b"S", b"T", b"M"
 _timer = struct.Struct(">cq")
@@ -29,11 +31,21 @@ FLUSH_BYTES, FLUSH_S = 32 << 20, 60.0
 _BLOCK_CACHE = rocksdict.Cache(128 << 20)
 
 
+class Damaged(Unreadable):
+    """What is on disk is not what was written: the changelog has it (R3)."""
+
+
+def refuse_damage(error: Exception, signs: Sequence[str] = ("Corruption",)) -> None:
+    """Raises Damaged for what RocksDB says of its files. A full or a sick disk is neither theirs nor ours to mend."""
+    if any(sign in str(error) for sign in signs):  # rocksdict has one type for all errors
+        raise Damaged(str(error)) from error
+
+
 class Identity(NamedTuple):
     """Of what a store is the copy. A store of anything else is wiped and restored from the beginning (S3)."""
 
     cluster: str
-    changelog: str
+    changelog: str  # topic id/partition
 
 
 class Standing(msgspec.Struct, frozen=True, array_like=True):
@@ -68,10 +80,15 @@ def _options() -> Any:
 
 class RocksStore:
     def __init__(self, path: Path, identity: Identity, *, oldest_ms: int, clock_ms: int) -> None:
-        """Wiped when it is of another cluster or changelog, or was last written before `oldest_ms`."""
+        """Wiped when it is damaged, of another cluster or changelog, or was last written before `oldest_ms`."""
         self.path, self._identity, self._clock_ms = path, identity, clock_ms
-        self._open()
-        raw = self._db.get(META)
+        self._db: Any = None
+        try:
+            self._open()
+            raw = self._read(META)
+        except Damaged as error:
+            log.error("store_rebuilt", task=path.name, error=str(error))
+            raw = b""
         standing = None if raw is None else self._usable(raw, oldest_ms)
         if raw is not None and standing is None:
             self.wipe()
@@ -79,7 +96,11 @@ class RocksStore:
 
     def _open(self) -> None:
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        self._db = rocksdict.Rdict(str(self.path), _options())
+        try:
+            self._db = rocksdict.Rdict(str(self.path), _options())
+        except Exception as error:
+            refuse_damage(error, ("Corruption", "No such file"))
+            raise
         self._no_wal = rocksdict.WriteOptions()
         self._no_wal.disable_wal = True  # type: ignore[method-assign, assignment]  # a property, whatever the stub says
         self._db.set_write_options(self._no_wal)
@@ -100,17 +121,34 @@ class RocksStore:
         return Meta(found.offset, found.positions, found.now_ms, cursor, found.marks, found.group, found.expired)
 
     def wipe(self) -> None:
-        self._db.close()
+        self._shut()
         shutil.rmtree(self.path)
         self._open()
         self.meta = Meta()
 
     def close(self) -> None:
-        self._db.flush()
-        self._db.close()
+        """What cannot be flushed any more, on a full disk perhaps, is in the changelog."""
+        try:
+            self._db.flush()
+        except Exception as error:  # noqa: BLE001  rocksdict has no type of its own
+            log.error("store_not_flushed", task=self.path.name, error=str(error))
+        self._shut()
+
+    def _shut(self) -> None:
+        """Its files are given back, whatever the last of its flushes says."""
+        if self._db is not None:
+            with suppress(Exception):
+                self._db.close()
 
     def get(self, key: bytes) -> bytes | None:
-        found: bytes | None = self._db.get(STATE + key)
+        return self._read(STATE + key)
+
+    def _read(self, key: bytes) -> bytes | None:
+        try:
+            found: bytes | None = self._db.get(key)
+        except Exception as error:
+            refuse_damage(error)
+            raise
         return found
 
     def write(self, write: Write) -> None:
@@ -142,7 +180,11 @@ class RocksStore:
             dict(meta.expired),
         )
         batch.put(META, _encode(standing))
-        self._db.write(batch, self._no_wal)
+        try:
+            self._db.write(batch, self._no_wal)
+        except Exception as error:
+            refuse_damage(error)
+            raise
         self.meta = meta
 
     def restore(self, rows: Sequence[tuple[bytes, bytes | None]], offset: int) -> None:
@@ -178,15 +220,18 @@ class RocksStore:
             newest[key] = value
         return marks
 
-    def flush(self) -> None:
+    def flush(self, *, wait: bool = True) -> None:
         self._unflushed, self._flushed_at = 0, monotonic()
-        self._db.flush()
+        try:
+            self._db.flush(wait=wait)
+        except Exception as error:
+            refuse_damage(error)
+            raise
 
     def flush_if_due(self) -> None:
         """Off the loop: RocksDB writes the files, nobody waits."""
         if self._unflushed > FLUSH_BYTES or monotonic() - self._flushed_at > FLUSH_S:
-            self._unflushed, self._flushed_at = 0, monotonic()
-            self._db.flush(wait=False)
+            self.flush(wait=False)
 
     def due(self, since: Entry, until_ms: int, limit: int) -> list[Entry]:
         begin = _timer.pack(TIMER, since[0]) + since[1]
@@ -199,13 +244,22 @@ class RocksStore:
         return [(key, value) for key, value in found if key > after][:limit]
 
     def _walk(self, begin: bytes, end: bytes, limit: int | None = None) -> Iterator[tuple[bytes, bytes]]:
-        """The only loop over an iterator: `next` on an invalid one kills the process, one kept alive keeps the LOCK."""
+        """The only loop over an iterator: `next` on an invalid one kills the process, one kept alive keeps the LOCK.
+
+        It is invalid at the end and at a damaged block alike: only its status tells them apart.
+        """
         bounds = rocksdict.ReadOptions()
         bounds.set_iterate_upper_bound(end)
         cursor, rows = self._db.iter(bounds), 0
-        cursor.seek(begin)
-        while cursor.valid() and (limit is None or rows < limit):
-            yield cursor.key(), cursor.value()
-            rows += 1
-            cursor.next()
-        del cursor
+        try:
+            cursor.seek(begin)
+            while cursor.valid() and (limit is None or rows < limit):
+                yield cursor.key(), cursor.value()
+                rows += 1
+                cursor.next()
+            cursor.status()
+        except Exception as error:
+            refuse_damage(error)
+            raise
+        finally:
+            del cursor

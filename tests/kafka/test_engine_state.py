@@ -61,6 +61,48 @@ def test_s2_deleted_and_damaged_stores_are_restored_from_the_changelog(toy_row: 
     toy_row.assert_exact()
 
 
+def test_r3_a_corrupt_block_rebuilds_its_store_and_no_record_is_a_dead_letter(toy_row: Accounts) -> None:
+    """The start does not read it: it is found by the first record that needs it."""
+    many = names_on(2, 3_000)
+    worker = toy_row.workers.ready()
+    toy_row.add(*[Addition(account, 1, 6_000_000) for account in many])
+    toy_row.add(Addition(many[-1], 1, 6_000_000))
+    toy_row.until_summed()
+    assert worker.stop() == 0
+    (largest,) = (stores(toy_row) / f"{toy_row.row}-2").glob("*.sst")
+    content = bytearray(largest.read_bytes())
+    content[len(content) // 3] ^= 1
+    largest.write_bytes(content)
+    damaged = toy_row.workers.ready()
+    assert damaged.events("store_rebuilt") == []
+    toy_row.add(*[Addition(account, 1) for account in many])
+    toy_row.until_summed()
+    (rebuilt,) = damaged.events("store_rebuilt")
+    assert "Corruption: block checksum mismatch" in rebuilt["error"]
+    assert rebuilt["task"] == f"{toy_row.row}-2"
+    assert damaged.stop() == 0
+    assert toy_row.kafka.read_all(toy_row.dead_letters) == []
+    toy_row.assert_exact()
+
+
+def test_s3_a_store_of_another_partition_is_not_taken_for_this_one(toy_row: Accounts) -> None:
+    worker = toy_row.workers.ready()
+    toy_row.add(*additions())
+    toy_row.until_summed()
+    assert worker.stop() == 0
+    one, two, aside = (stores(toy_row) / name for name in (f"{toy_row.row}-1", f"{toy_row.row}-2", "aside"))
+    one.rename(aside)
+    two.rename(one)
+    aside.rename(two)
+    swapped = toy_row.workers.ready()
+    restored = {event["task"]: event["restored"] for event in swapped.events("task_ready")}
+    assert {task for task, rows in restored.items() if rows} == {one.name, two.name}
+    toy_row.add(*additions())
+    toy_row.until_summed()
+    assert swapped.stop() == 0
+    toy_row.assert_exact()
+
+
 def test_s4_a_position_that_was_changed_from_outside_is_refused(toy_row: Accounts) -> None:
     kafka, topic = toy_row.kafka, toy_row.additions
     toy_row.workers.plan["session_s"] = 2.0

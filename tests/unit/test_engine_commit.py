@@ -16,7 +16,10 @@ from app.engine.committer import Committer, Pace
 from app.engine.driver import EPOCH_MS
 from app.engine.lane import Encoded
 from app.engine.outbox import BATCH_BYTES, Batches, Outbox
+from app.engine.rocks import Damaged
+from app.engine.store import Write
 from app.engine.stored import POSITIONS_KEY, decode_positions
+from app.engine.task import Rewind
 from app.engine.transaction import Claim
 from tests.support.one_task import A, B, Bench, records
 from tests.support.toy import Addition
@@ -141,6 +144,21 @@ async def test_x1_a_transaction_that_fails_changes_no_store() -> None:
         with pytest.raises(ConnectionError):
             await at.committer.run()
         assert at.bench.store.meta.positions == {}
+
+
+async def test_r3_a_store_that_cannot_take_what_was_committed_is_told_by_its_task() -> None:
+    async with desk() as at:
+
+        def refuse(_write: Write) -> None:
+            raise Damaged("Corruption: checksum")
+
+        at.bench.store.write = refuse  # type: ignore[method-assign, assignment]  # after a background error
+        at.add(A)
+        with pytest.raises(Rewind) as raised:
+            await at.committer.run()
+        assert len(at.notes.ended) == 1
+        assert raised.value.task is at.bench.task
+        assert isinstance(raised.value.__cause__, Damaged)
 
 
 async def test_x2_the_next_begins_when_the_one_before_has_ended_and_the_interval_is_over() -> None:
