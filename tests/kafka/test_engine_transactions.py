@@ -11,14 +11,14 @@ from aiokafka.client import CoordinationType
 from aiokafka.structs import TopicPartition
 from confluent_kafka import TopicPartition as Place
 
-from app.engine import recovery
+from app.engine import recovery, startup
 from app.engine.codes import Fenced, UnpinnedRecord
 from app.engine.pulse import Pulse
 from app.engine.recovery import Refused, restore, stable_offsets
 from app.engine.rocks import Identity, RocksStore
 from app.engine.transaction import Claim, Transactions
 from app.engine.transaction_requests import InitProducerId
-from app.engine.transaction_versions import Version1
+from app.engine.transaction_versions import Version1, Version2
 from tests.support.accounts import Accounts
 from tests.support.kafka import Kafka
 from tests.support.toy import Addition
@@ -26,12 +26,17 @@ from tests.support.transactions import NOBODY, LossyClient, batches, transaction
 
 LAST_EPOCH = 32_766
 ONE, TWO = "version 1", "version 2"
-either_version = pytest.mark.parametrize("kafka", [ONE, TWO], indirect=True)  # each on a cluster that has it (X5)
+either_version = pytest.mark.parametrize("version", [ONE, TWO], indirect=True)  # each on a cluster that has it (X5)
 
 
 @pytest.fixture
-def kafka(request: pytest.FixtureRequest, kafka: Kafka) -> Kafka:
-    first: Kafka = request.getfixturevalue("kafka_version_1") if getattr(request, "param", "") == ONE else kafka
+def version(request: pytest.FixtureRequest) -> str:
+    return getattr(request, "param", TWO)
+
+
+@pytest.fixture
+def kafka(request: pytest.FixtureRequest, version: str, kafka: Kafka) -> Kafka:
+    first: Kafka = request.getfixturevalue("kafka_version_1") if version == ONE else kafka
     return first
 
 
@@ -202,6 +207,26 @@ async def test_s6_a_log_that_stays_hidden_is_refused_and_says_where(
         with pytest.raises(Refused, match=f"{name}/0: held by an open transaction at 0, its end is 1"):
             await restore(client, at, store, lambda _done, _left: None)
     store.close()
+
+
+@either_version
+async def test_x5_the_version_is_the_one_that_the_cluster_has_finalized(version: str, client: LossyClient) -> None:
+    """Both brokers are of one release, and could do either."""
+    assert await startup.choose_version(client) is {ONE: Version1, TWO: Version2}[version]
+
+
+async def test_x5_an_id_goes_from_one_version_to_the_other_and_back(
+    kafka: Kafka, client: LossyClient, topic: str, prefix: str
+) -> None:
+    """A worker that was started before the feature was raised goes on with version 1."""
+    kinds: list[type[Version1 | Version2]] = [Version1, Version2, Version1, Version2]
+    at = TopicPartition(topic, 0)
+    for number, kind in enumerate(kinds):
+        mine = kind(client, f"{prefix}id", f"{prefix}group", 10_000)
+        await mine.init()
+        await mine.commit(batches(topic, b"%d" % number), {at: number}, NOBODY)
+    assert values(kafka, topic) == [b"0", b"1", b"2", b"3"]
+    assert await stable_offsets(client, f"{prefix}group", [at]) == {at: 3}
 
 
 def test_x1_outputs_states_and_positions_are_one_transaction(toy_row: Accounts) -> None:

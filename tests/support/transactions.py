@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -24,6 +25,7 @@ class LossyClient(AIOKafkaClient):  # type: ignore[misc]
     delaying: tuple[str, ...] = ()
     sent: list[str]
     late: list[tuple[int, Any, Any]]
+    has_late: asyncio.Event
 
     async def send(self, node_id: int, request: Any, **to: Any) -> Any:
         kind = type(request).__name__
@@ -31,6 +33,7 @@ class LossyClient(AIOKafkaClient):  # type: ignore[misc]
         if kind in self.delaying:
             self.delaying = tuple(each for each in self.delaying if each != kind)
             self.late.append((node_id, request, to))
+            self.has_late.set()
             raise ConnectionError("the request is on its way still")
         answer = await super().send(node_id, request, **to)
         if kind in self.losing:
@@ -47,7 +50,7 @@ class LossyClient(AIOKafkaClient):  # type: ignore[misc]
 @asynccontextmanager
 async def lossy(kafka: Kafka) -> AsyncIterator[LossyClient]:
     client = LossyClient(bootstrap_servers=kafka.bootstrap, request_timeout_ms=15_000, retry_backoff_ms=50)
-    client.sent, client.late = [], []
+    client.sent, client.late, client.has_late = [], [], asyncio.Event()
     await client.bootstrap()
     yield client
     await client.close()
