@@ -164,20 +164,24 @@ class Shares:
 def _hand_out(
     free: set[TaskId], able: Sequence[Member], ties: Mapping[str, Ties], room: dict[str, int]
 ) -> Iterator[tuple[str, TaskId]]:
-    """The tasks of a row: what a member holds, what it has the store of, the rest."""
+    """The tasks of a row: to those who hold them, then to those who have their stores, then to who has room."""
     held = {member.id: ties[member.id].held & free for member in able}
     takers = [member for member in able if room[member.id] > len(held[member.id])]
-    for offered in (
-        {id_: sorted(tasks, key=lambda task: _wanted(task, takers)) for id_, tasks in held.items()},
-        {member.id: sorted(ties[member.id].stored) for member in able},
-        {member.id: sorted(member.stores) for member in able},
-        dict.fromkeys(room, sorted(free)),
-    ):
-        for id_, tasks in offered.items():
-            given = [task for task in tasks if task in free][: room[id_]]
-            free.difference_update(given)
-            room[id_] -= len(given)
-            yield from ((id_, task) for task in given)
+    for id_, tasks in held.items():
+        kept = sorted(tasks, key=lambda task: _wanted(task, takers))[: room[id_]]
+        free.difference_update(kept)
+        room[id_] -= len(kept)
+        yield from ((id_, task) for task in kept)
+    for stored in (True, False):
+        for task in sorted(free, key=lambda task: (sum(task in taker.stores for taker in takers), task)):
+            rooms = {
+                taker.id: room[taker.id] for taker in takers if room[taker.id] and (task in taker.stores) >= stored
+            }
+            if rooms:
+                taker = max(rooms, key=lambda id_: rooms[id_])
+                free.discard(task)
+                room[taker] -= 1
+                yield taker, task
 
 
 def _wanted(task: TaskId, takers: Sequence[Member]) -> tuple[bool, TaskId]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import permutations, product
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -104,15 +105,38 @@ def test_t2_a_task_goes_first_to_a_member_that_has_its_store(
     rows: Mapping[str, int], count: int, data: st.DataObject
 ) -> None:
     """Nobody restores from nothing what another has the store of, while that one restores others of the row so."""
-    tasks = [(row, number) for row, of in rows.items() for number in range(of)]
-    some = st.frozensets(st.sampled_from(tasks))
-    members = [Member(f"m-{n}", frozenset(rows), frozenset(), data.draw(some)) for n in range(count)]
-    placed = place(rows, members)
+    members, placed = keepers(rows, count, data)
     cold = {member.id: set(placed[member.id]) - member.stores for member in members}
-    for member in members:
-        for other in members:
-            wrong = {row for row, _ in cold[other.id] & member.stores} & {row for row, _ in cold[member.id]}
-            assert not wrong, (member.id, other.id)
+    for one, other in permutations(members, 2):
+        wrong = {row for row, _ in cold[other.id] & one.stores} & {row for row, _ in cold[one.id]}
+        assert not wrong, (one.id, other.id)
+
+
+@given(rows_of, st.data())
+def test_t2_two_members_could_exchange_nothing_and_have_more_stores(
+    rows: Mapping[str, int], data: st.DataObject
+) -> None:
+    (one, other), placed = keepers(rows, 2, data)
+    for mine, theirs in product(placed[one.id], placed[other.id]):
+        now = (mine in one.stores) + (theirs in other.stores)
+        assert mine[0] != theirs[0] or now >= (theirs in one.stores) + (mine in other.stores)
+
+
+def keepers(rows: Mapping[str, int], count: int, data: st.DataObject) -> tuple[list[Member], Placed]:
+    """Nobody holds anything, and each has some stores."""
+    some = st.frozensets(st.sampled_from([(row, number) for row, of in rows.items() for number in range(of)]))
+    members = [Member(f"m-{n}", frozenset(rows), frozenset(), data.draw(some)) for n in range(count)]
+    return members, place(rows, members)
+
+
+@given(rows_of, st.integers(1, 6))
+def test_t2_a_fleet_that_comes_back_finds_its_stores(rows: Mapping[str, int], count: int) -> None:
+    known = frozenset(rows)
+    before = place(rows, [Member(f"m-{n}", known) for n in range(count)])
+    back = [Member(id_, known, frozenset(), frozenset(tasks)) for id_, tasks in reversed(before.items())]
+    assert {id_: sorted(tasks) for id_, tasks in place(rows, back).items()} == {
+        id_: sorted(tasks) for id_, tasks in before.items()
+    }
 
 
 @given(st.integers(2, 12), st.data())
