@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
-from time import perf_counter
+from time import perf_counter, thread_time
 from typing import Any, NamedTuple
 
 import msgspec
@@ -52,14 +52,16 @@ class OnePartition(dict[str, int]):
 
 
 class Spent:
+    """CPU seconds by step."""
+
     def __init__(self) -> None:
         self.seconds: Counter[str] = Counter()
 
     @contextmanager
     def on(self, step: str) -> Iterator[None]:
-        begin = perf_counter()
+        begin = thread_time()
         yield
-        self.seconds[step] += perf_counter() - begin  # type: ignore[assignment]
+        self.seconds[step] += thread_time() - begin  # type: ignore[assignment]
 
 
 def steps(workload: str, count: int) -> dict[str, float]:

@@ -86,7 +86,7 @@ class Done(Struct, frozen=True, gc=False, array_like=True):
     ts: int
 
 
-class Saga(Struct, frozen=True, array_like=True):
+class Saga(Struct, frozen=True, array_like=True, gc=False):
     saga: str
     status: str
     step: int
