@@ -16,6 +16,7 @@ from faust.types import TP
 from app.engine.committer import Committer
 from app.engine.fatal import fatal
 from app.engine.lane import Runtime
+from app.engine.limits import Limits
 from app.engine.owned import Owned, tasks_of
 from app.engine.recovery import stable_offsets, starting_positions
 from app.engine.rocks import Identity, RocksStore
@@ -49,6 +50,7 @@ class Means(NamedTuple):
     reset: str
     cache_bytes: int
     timer_wait_s: float
+    limits: Limits
     fail: Callable[[BaseException], None]
 
 

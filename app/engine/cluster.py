@@ -7,10 +7,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from aiokafka.admin.config_resource import ConfigResourceType
 from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import for_code
+from aiokafka.protocol.admin import DescribeConfigsRequest
 
 from app.engine.codes import UNREACHABLE
+from app.engine.limits import Limits
 from app.engine.protocol import NO_ID, CreatePartitions, CreateTopics, Metadata
 from app.engine.transaction import TopicGone
 from app.telemetry.logs import log
@@ -25,6 +28,7 @@ class Cluster:
     id: str = ""
     counts: dict[str, int] = field(default_factory=dict)  # partitions by topic
     ids: dict[str, str] = field(default_factory=dict)  # topic ids: another one is another topic of that name
+    limits: Limits = field(default_factory=Limits)
 
 
 class TopicGrew(Exception):
@@ -44,6 +48,13 @@ async def look(client: AIOKafkaClient, names: Iterable[str], known: Cluster) -> 
     return known
 
 
+async def limits(client: AIOKafkaClient, names: Iterable[str]) -> dict[str, int]:
+    """`max.message.bytes` by topic, but for those that are gone or may not be described."""
+    asked = [(ConfigResourceType.TOPIC, name, ["max.message.bytes"]) for name in sorted(set(names))]
+    answer = await client.send(client.get_random_node(), DescribeConfigsRequest(asked))
+    return {name: int(entries[0][1]) for code, _, _, name, entries in answer.resources if code == 0}
+
+
 async def watch(client: AIOKafkaClient, known: Cluster, read: Iterable[str]) -> None:
     """Until cancelled: foreign topics may grow. Raises TopicGone, and TopicGrew for one of those that are `read`."""
     ids, gone, counts = dict(known.ids), set[str](), {name: known.counts[name] for name in read}
@@ -51,6 +62,7 @@ async def watch(client: AIOKafkaClient, known: Cluster, read: Iterable[str]) -> 
         await asyncio.sleep(WATCH_S)
         try:
             await look(client, ids, known)
+            known.limits.learn(await limits(client, ids))
         except UNREACHABLE as error:
             log.warning("metadata_unreachable", error=repr(error))
             continue

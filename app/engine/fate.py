@@ -71,5 +71,5 @@ def failed(raw: Consumed, error: Rejected, task: Any, topic: str) -> tuple[str, 
         processor=task.lanes[topic].reader.processor.name,
         version=runtime.version,
     )
-    letter = dead_letter(topic, task.partition, raw, failure, target.max_bytes)
+    letter = dead_letter(topic, task.partition, raw, failure, runtime.limits.of(target.name, target.max_bytes))
     return target.name, task.partition % runtime.count(target.name), letter

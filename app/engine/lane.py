@@ -10,8 +10,9 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from app.domain.errors import NoKey, PassedOver, TooLarge
+from app.domain.errors import NoKey, PassedOver
 from app.engine.cache import MISSING, Cache
+from app.engine.limits import UNKNOWN, Limits
 from app.engine.processor import Due, Out, Processor, Reading, Record, View
 from app.engine.topology import Reader
 from app.wire.dead_letter import Consumed
@@ -21,7 +22,6 @@ from app.wire.topics import Envelope
 
 Decide = Callable[..., Any]
 AHEAD_MS = 5_000  # how far a record's own time may lie ahead of the task's (C1)
-HEADER_OVERHEAD = 24
 
 
 class Encoded(msgspec.Struct, frozen=True, gc=False):
@@ -30,11 +30,6 @@ class Encoded(msgspec.Struct, frozen=True, gc=False):
     key: bytes | None
     value: bytes | None
     headers: list[tuple[str, bytes]]
-
-    @property
-    def size(self) -> int:
-        headers = sum(len(name) + len(value) + HEADER_OVERHEAD for name, value in self.headers)
-        return len(self.key or b"") + len(self.value or b"") + headers
 
 
 class UnknownTopic(Exception):
@@ -55,8 +50,8 @@ class Runtime(NamedTuple):
     clock: Callable[[], int]
     group: str = "iopt"
     source: str = "/iopt/local"
-    out_bytes: int = 1_000_000
     version: str = ""
+    limits: Limits = UNKNOWN
 
     def count(self, topic: str) -> int:
         """Raises UnknownTopic."""
@@ -71,6 +66,7 @@ class Runtime(NamedTuple):
         Raises UnknownTopic, TooLarge.
         """
         encoded: list[Encoded] = []
+        plain = self.limits.plain
         for out in outs:
             topic = out.to
             name = topic.name
@@ -84,8 +80,8 @@ class Runtime(NamedTuple):
             else:
                 key = out.key.encode()
                 number = partition_of(key, self.count(name))
-            if len(value) + len(key) > self.out_bytes:
-                raise TooLarge(f"{name}: {len(value)} bytes, and {self.out_bytes} fit")
+            if len(value) + len(key) > plain:
+                self.limits.check(name, key, value, headers)
             encoded.append(Encoded(name, number, key, value, headers))
         return encoded
 

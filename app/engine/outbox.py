@@ -9,9 +9,9 @@ from aiokafka.record.default_records import DefaultRecordBatchBuilder
 from aiokafka.structs import TopicPartition
 
 from app.engine.lane import Encoded
+from app.engine.limits import UNKNOWN, Limits
 
 NO_HEADERS: list[Any] = []
-BATCH_BYTES = 900_000  # below the max.message.bytes of every topic that is not told otherwise
 
 
 class Batch:
@@ -19,7 +19,7 @@ class Batch:
 
     __slots__ = ("_builder", "add", "bytes", "count")
 
-    def __init__(self) -> None:
+    def __init__(self, most_bytes: int) -> None:
         self._builder = DefaultRecordBatchBuilder(
             magic=2,
             compression_type=0,
@@ -27,7 +27,7 @@ class Batch:
             producer_id=-1,
             producer_epoch=-1,
             base_sequence=0,
-            batch_size=BATCH_BYTES,
+            batch_size=most_bytes,
         )
         self.add = self._builder.append  # None when it does not fit; the first record always does
         self.count, self.bytes = 0, 0
@@ -43,7 +43,8 @@ Batches = dict[TopicPartition, list[Batch]]
 
 
 class Outbox:
-    def __init__(self) -> None:
+    def __init__(self, limits: Limits = UNKNOWN) -> None:
+        self._limits = limits
         self.batches: Batches = {}
         self.bytes = 0
 
@@ -69,7 +70,7 @@ class Outbox:
             batch.count += 1
 
     def _begin(self, at: tuple[str, int]) -> Batch:
-        batch = Batch()
+        batch = Batch(self._limits.batch(at[0]))
         self.batches.setdefault(TopicPartition(*at), []).append(batch)
         return batch
 

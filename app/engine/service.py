@@ -107,6 +107,7 @@ class Worker:
             await cluster.create(self.client, missing, plan.replication)
             await cluster.until_led(self.client, names, self.cluster)
         await self._grow_changelogs(topics)
+        self.cluster.limits.learn(await cluster.limits(self.client, names))
         startup.check_counts(counts, subs, plan.partitions)
         await self.client.set_topics(names)
 
@@ -217,6 +218,7 @@ class Worker:
             plan.reset,
             plan.cache_bytes,
             plan.timer_wait_s,
+            self.cluster.limits,
             self.fail,
         )
         return Engine(means, self._runtime, plan.pace)
@@ -232,6 +234,7 @@ class Worker:
             group=plan.group,
             source=plan.source,
             version=plan.version,
+            limits=self.cluster.limits,
         )
 
     def _readings(self) -> dict[View[Any], Reading[Any]]:
@@ -271,7 +274,7 @@ class Worker:
 
     async def publish(self, outs: Iterable[Out]) -> None:
         """Records of the worker's own, in a transaction without positions, before it joins the group."""
-        outbox, now_ms = Outbox(), self.engine.clock.now_ms()
+        outbox, now_ms = Outbox(self.cluster.limits), self.engine.clock.now_ms()
         for encoded in self.engine.runtime.encode_all(outs, Record("", now_ms, now_ms), cause=self.slot.instance):
             outbox.append(encoded, now_ms)
         transactions = self.transactions(

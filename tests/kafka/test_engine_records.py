@@ -68,10 +68,10 @@ def test_r2_going_back_in_full_flow_repeats_and_loses_nothing(toy_row: Accounts)
 
 
 def test_r2_a_record_that_the_broker_refuses_is_found_and_all_others_go_on(toy_row: Accounts) -> None:
-    """Its out fits into our limit, and not into that of its topic: produce error 10."""
+    """Its out does not fit into its topic, whose limit may not be read: produce error 10."""
     toy_row.kafka.delete(toy_row.sums_topic)
     toy_row.kafka.create(toy_row.sums_topic, max_message_bytes="40000")
-    worker = toy_row.workers.ready()
+    worker = toy_row.workers.ready(sabotage="limits")
     refused = [Addition(LONG, 1), Addition(LONG[1:], 1)]
     others = [Addition(f"a-{n % 40}", 1, 400 if n < 40 else 0) for n in range(200)]
     toy_row.add(*others[:90], refused[0], *others[90:150], refused[1], *others[150:])

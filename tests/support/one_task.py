@@ -10,6 +10,7 @@ import msgspec
 
 from app.engine.driver import EPOCH_MS, Driver, Sent
 from app.engine.lane import Encoded, Runtime
+from app.engine.limits import UNKNOWN, Limits
 from app.engine.processor import Processor, Reading, View
 from app.engine.store import MemoryStore, Write
 from app.engine.task import Task
@@ -28,12 +29,18 @@ class Bench:
         processor: Processor = TOY.processor,
         readings: Mapping[View[Any], Reading[Any]] | None = None,
         cache_bytes: int = 1 << 20,
+        limits: Limits = UNKNOWN,
     ) -> None:
         self.sent: list[Encoded] = []
         self.complaints: list[str] = []
         self.store = MemoryStore()
         runtime = Runtime(
-            _Four(), lambda out, _: self.sent.append(out), readings or {}, self._complain, lambda: EPOCH_MS
+            _Four(),
+            lambda out, _: self.sent.append(out),
+            readings or {},
+            self._complain,
+            lambda: EPOCH_MS,
+            limits=limits,
         )
         (sub,) = build([processor], {}).values()
         self.task = Task(sub, 0, self.store, runtime, cache_bytes)

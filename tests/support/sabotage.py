@@ -1,4 +1,4 @@
-"""What a test breaks inside a worker process before it joins the group."""
+"""What a test breaks inside a worker process before it starts."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from typing import Any
 from aiokafka.consumer.group_coordinator import GroupCoordinator
 from faust.assignor.partition_assignor import PartitionAssignor
 from faust.transport.drivers.aiokafka import ConsumerRebalanceListener
+
+from app.engine import cluster
 
 
 class Sabotage(RuntimeError):
@@ -21,14 +23,19 @@ def _broken_now(*_: Any, **__: Any) -> Any:
     raise Sabotage
 
 
+async def _untold(*_: Any, **__: Any) -> Any:
+    return {}
+
+
 PLACES = {
     "assignor": (PartitionAssignor, "assign", _broken_now),
     "listener": (ConsumerRebalanceListener, "on_partitions_assigned", _broken),
     "coordinator": (GroupCoordinator, "ensure_coordinator_known", _broken),
+    "limits": (cluster, "limits", _untold),
 }
 
 
 def sabotage(place: str) -> None:
-    """An error where Faust alone would go on, or hang, without a line in the log (T7)."""
+    """An error where Faust alone would go on, or hang, without a line in the log (T7), or a question not answered."""
     owner, name, broken = PLACES[place]
     setattr(owner, name, broken)

@@ -50,14 +50,14 @@ async def main(bootstrap: str, prefix: str, data: str, options: str = "{}") -> N
     broken, wall = chosen.pop("sabotage", ""), chosen.pop("wall", "")
     if wall:
         hang_up(Path(wall))
+    if broken:
+        sabotage(broken)
     worker = Worker(plan_of(bootstrap, prefix, data, **chosen))
     try:
         await worker.check()
     except NotReady as refusal:
         logs.log.error("worker_refused", error=str(refusal))
         sys.exit(REFUSED)
-    if broken:
-        sabotage(broken)
     await worker.run(alone, at_once)
 
 

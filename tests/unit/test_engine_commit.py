@@ -15,7 +15,8 @@ from aiokafka.structs import TopicPartition
 from app.engine.committer import Committer, Pace
 from app.engine.driver import EPOCH_MS
 from app.engine.lane import Encoded
-from app.engine.outbox import BATCH_BYTES, Batches, Outbox
+from app.engine.limits import BATCH_BYTES, Limits
+from app.engine.outbox import Batches, Outbox
 from app.engine.rocks import Damaged
 from app.engine.store import Write
 from app.engine.stored import POSITIONS_KEY, decode_positions
@@ -235,6 +236,19 @@ async def test_r2_nothing_is_committed_of_a_stretch_that_was_broken_off() -> Non
         at.add(B)
         await at.until(1)
         assert {key for key, _ in logged(at.notes.said[0][0])} == {b"\1" + B.encode(), POSITIONS_KEY}
+
+
+def test_r2_a_batch_is_no_longer_than_its_topic_takes() -> None:
+    limits = Limits()
+    outbox = Outbox(limits)
+    limits.learn({"small": 5_000})
+    for topic in ("small", "other"):
+        for _ in range(100):
+            outbox.append(Encoded(topic, 0, b"k", bytes(100), []), EPOCH_MS)
+    batches = outbox.take()
+    sizes = [len(batch.build(7, 2, 0)) for batch in batches[TopicPartition("small", 0)]]
+    assert 4_800 < max(sizes) <= 5_000
+    assert len(batches[TopicPartition("other", 0)]) == 1
 
 
 def test_an_outbox_cuts_batches_by_size_and_keeps_the_order() -> None:

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 import pytest
 
 from app.engine.lane import UnknownTopic
+from app.engine.limits import Limits
 from app.engine.processor import Out, Processor, Record, Table
 from app.engine.stored import Codec, NewerFormat, Unreadable
 from app.engine.task import Rewind
@@ -147,6 +148,22 @@ def test_r2_outs_are_checked_before_any_of_them_is_sent() -> None:
     assert [(out.topic, dict(out.headers)["iopt-dlq-reason"]) for out in bench.sent] == [
         ("iopt.dlq.unit.additions", b"too-large")
     ]
+
+
+def long(length: int) -> str:
+    """Of partition 0."""
+    return next(name for n in range(99) if partition((name := str(n).zfill(length)).encode(), 4) == 0)
+
+
+def test_r2_an_out_is_no_longer_than_its_topic_takes_nor_is_a_letter() -> None:
+    limits, dead_letters = Limits(), "iopt.dlq.unit.additions"
+    limits.learn({TOY.sums.name: 2_000, dead_letters: 3_000})
+    bench = Bench(limits=limits)
+    bench.process(records([Addition(A, 1), Addition(long(1_500), 1), Addition(long(4_000), act="refuse")]))
+    assert [out.topic for out in bench.sent] == [TOY.sums.name, dead_letters, dead_letters]
+    assert [dict(out.headers)["iopt-dlq-reason"] for out in bench.sent[1:]] == [b"too-large", b"invalid"]
+    assert dict(bench.sent[1].headers)["iopt-dlq-message"] == b"unit.sums: 3125 bytes, and 2000 fit"
+    assert len(bench.sent[2].value or b"") < 1_000, "a reference"
 
 
 def test_r2_what_the_broker_refuses_is_dead_lettered_by_its_offset() -> None:
