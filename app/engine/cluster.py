@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -35,10 +36,22 @@ class TopicGrew(Exception):
     """A topic that is read has more partitions than there are tasks: a restart makes them."""
 
 
+async def ask_any(client: AIOKafkaClient, request: Any) -> Any:
+    """Any broker's answer: of several one may be away, and be in the metadata still. Raises when none answers."""
+    nodes = [broker.nodeId for broker in client.cluster.brokers()]
+    random.shuffle(nodes)
+    for node in nodes[:-1]:
+        try:
+            return await client.send(node, request)
+        except UNREACHABLE as error:
+            log.warning("broker_unreachable", node=node, error=repr(error))
+    return await client.send(nodes[-1], request)
+
+
 async def look(client: AIOKafkaClient, names: Iterable[str], known: Cluster) -> Cluster:
     """Refreshes `known` in place; topics that are not there are not in it, those without a leader stay as they were."""
     wanted: list[tuple[Any, ...]] = [(NO_ID, name, {}) for name in sorted(set(names))]
-    answer = await client.send(client.get_random_node(), Metadata(wanted, False, False, {}))
+    answer = await ask_any(client, Metadata(wanted, False, False, {}))
     known.id = answer.cluster_id
     for code, name, topic_id, _, partitions, _, _ in answer.topics:
         if code == 0:
@@ -81,7 +94,7 @@ async def create(client: AIOKafkaClient, topics: Mapping[Topic, int], replicatio
         (topic.name, count, replication, [], [(name, value, {}) for name, value in configs(topic).items()], {})
         for topic, count in topics.items()
     ]
-    answer = await client.send(client.get_random_node(), CreateTopics(wanted, CREATE_MS, False, {}))
+    answer = await ask_any(client, CreateTopics(wanted, CREATE_MS, False, {}))
     for name, code, message, *_ in answer.topics:
         if code not in (0, ALREADY_EXISTS):
             raise for_code(code)(f"creating {name}: {message}")
@@ -90,7 +103,7 @@ async def create(client: AIOKafkaClient, topics: Mapping[Topic, int], replicatio
 async def grow(client: AIOKafkaClient, counts: Mapping[str, int], known: Cluster) -> None:
     """More partitions for own topics; returns when the cluster has them."""
     wanted: list[tuple[Any, ...]] = [(name, count, None, {}) for name, count in counts.items()]
-    answer = await client.send(client.get_random_node(), CreatePartitions(wanted, CREATE_MS, False, {}))
+    answer = await ask_any(client, CreatePartitions(wanted, CREATE_MS, False, {}))
     for name, code, message, _ in answer.results:
         if code != 0 and (await look(client, counts, known)).counts[name] < counts[name]:
             raise for_code(code)(f"growing {name}: {message}")

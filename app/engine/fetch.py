@@ -106,15 +106,13 @@ async def stretches(
     while True:
         leader = client.cluster.leader_for_partition(at)
         if leader is None or leader == -1:
-            await asyncio.sleep(AWAY_S)
-            await client.force_metadata_update()
+            await _look_again(client)
             continue
         request = FetchRequest(wait_ms, 1, 64 << 20, 1, [(at.topic, [(at.partition, offset, STEP_BYTES)])])
         try:
             part = (await client.send(leader, request, group=group)).topics[0][1][0]
         except UNREACHABLE:
-            await asyncio.sleep(AWAY_S)
-            await client.force_metadata_update()
+            await _look_again(client)
             continue
         error, high_watermark, stable_offset = part[1], part[2], part[3]
         if error == OUT_OF_RANGE:
@@ -122,10 +120,16 @@ async def stretches(
         if error:
             if not for_code(error).retriable:
                 raise for_code(error)(str(at))
-            await client.force_metadata_update()
+            await _look_again(client)
             continue
         rows, offset = _committed(part[-1], part[4 if len(part) == FIELDS_OF_V4 else 5], offset)
         yield Stretch(rows, offset, high_watermark, stable_offset)
+
+
+async def _look_again(client: AIOKafkaClient) -> None:
+    """A leader that is away, or leads no more, is not asked without a pause."""
+    await asyncio.sleep(AWAY_S)
+    await client.force_metadata_update()
 
 
 def _committed(raw: bytes, aborted: Any, offset: int) -> tuple[list[tuple[bytes, bytes | None]], int]:

@@ -10,13 +10,14 @@ from importlib.util import find_spec
 
 from aiokafka.client import AIOKafkaClient, CoordinationType
 from aiokafka.errors import (
-    GroupCoordinatorNotAvailableError,
     IncompatibleBrokerVersion,
     KafkaConnectionError,
     KafkaError,
 )
 
 from app.engine import protocol
+from app.engine.cluster import ask_any
+from app.engine.codes import UNREACHABLE
 from app.engine.topology import SubTopology
 from app.engine.transaction_requests import InitProducerId
 from app.engine.transaction_versions import Version1, Version2
@@ -43,6 +44,10 @@ class NotReady(Exception):
     """The worker refuses to start; the message says what is wrong and what was expected."""
 
 
+class NoBroker(KafkaError):  # type: ignore[misc]
+    """Not refused, since a restart helps once the brokers are back."""
+
+
 def check_packages() -> None:
     """Their private attributes are used, so exactly these versions. Raises NotReady."""
     for package, wanted in PINNED.items():
@@ -65,11 +70,11 @@ def check_port(host: str, port: int) -> None:
 
 
 async def reach(client: AIOKafkaClient, bootstrap: str) -> None:
-    """Raises NotReady."""
+    """Raises NoBroker."""
     try:
         await client.bootstrap()
     except KafkaConnectionError as error:
-        raise NotReady(
+        raise NoBroker(
             f"no Kafka broker answers at {bootstrap} (spring.kafka.bootstrap-servers, IOPT_KAFKA)"
         ) from error
 
@@ -79,7 +84,7 @@ async def reach_group(client: AIOKafkaClient, group: str) -> None:
     while True:
         try:
             await client.coordinator_lookup(CoordinationType.GROUP, group)
-        except GroupCoordinatorNotAvailableError:
+        except UNREACHABLE:
             await asyncio.sleep(0.1)
         else:
             return
@@ -88,7 +93,7 @@ async def reach_group(client: AIOKafkaClient, group: str) -> None:
 async def choose_version(client: AIOKafkaClient) -> type[Version1 | Version2]:
     """Of transactions: by the *finalized* feature, not by what the broker could do (X5). Raises NotReady."""
     try:
-        answer = await client.send(client.get_random_node(), protocol.ApiVersions("iopt", "1", {}))
+        answer = await ask_any(client, protocol.ApiVersions("iopt", "1", {}))
         version = Version2 if finalized(answer.tags).get("transaction.version", 0) >= WITH_NEW_EPOCHS else Version1
         check_known({key: (oldest, newest) for key, oldest, newest, _ in answer.apis}, version)
     except IncompatibleBrokerVersion as error:

@@ -27,6 +27,7 @@ from app.engine.transaction_requests import InitProducerId
 DUPLICATE_SEQUENCE = 46  # an earlier try got through
 SEQUENCES = 1 << 31  # after the last one comes 0
 GONE_AFTER = 40  # tries, some 15 seconds
+LEADERLESS = -1  # its brokers are away: it is waited for
 FIRST_BACKOFF_S, LONGEST_BACKOFF_S, CONCURRENT_BACKOFF_S = 0.001, 0.5, 0.02
 
 
@@ -53,7 +54,7 @@ class Transactions(ABC):
         self._producer_id, self._epoch = -1, -1
         self._sequences: dict[TopicPartition, int] = defaultdict(int)
         self._coordinators: dict[Any, int] = {}
-        self._absent: Counter[TopicPartition] = Counter()  # tries without a leader
+        self._absent: Counter[TopicPartition] = Counter()  # tries for which it was not in the metadata
         self._unanswered = False  # under this epoch: some request may still be on its way
         self.trouble: tuple[float, str] | None = None  # since when, on the monotonic clock, and what
 
@@ -116,9 +117,14 @@ class Transactions(ABC):
                 )
                 for node, topics in by_node.items()
             ]
-            worst = None
-            for answer in await asyncio.gather(*requests):
-                worst = self._produced(answer, left, bases) or worst
+            worst, unanswered = None, None
+            for answer in await asyncio.gather(*requests, return_exceptions=True):
+                if isinstance(answer, BaseException):
+                    unanswered = answer
+                else:
+                    worst = self._produced(answer, left, bases) or worst
+            if unanswered is not None:
+                raise unanswered
             return worst if worst is not None or not left else min(METADATA_STALE)
 
         await self._until_done("Produce", attempt)
@@ -127,10 +133,10 @@ class Transactions(ABC):
         found: dict[int, dict[str, list[Any]]] = defaultdict(lambda: defaultdict(list))
         for at, raw in left.items():
             leader = self._client.cluster.leader_for_partition(at)
-            if leader is None or leader == -1:
+            if leader is None:
                 await self._missing(at)
-                continue
-            found[leader][at.topic].append((at.partition, raw, {}))
+            elif leader != LEADERLESS:
+                found[leader][at.topic].append((at.partition, raw, {}))
         return found
 
     async def _missing(self, at: TopicPartition) -> None:
@@ -138,7 +144,7 @@ class Transactions(ABC):
         await self._client.add_topic(at.topic)
         self._absent[at] += 1
         if self._absent[at] > GONE_AFTER:
-            raise TopicGone(f"{at.topic}/{at.partition} has no leader any more: was the topic deleted?")
+            raise TopicGone(f"{at.topic}/{at.partition} is not there any more: was the topic deleted?")
 
     def _produced(self, answer: Any, left: dict[TopicPartition, bytes], bases: dict[TopicPartition, int]) -> int | None:
         worst = None

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from app.engine.plan import Plan
-from app.engine.service import REFUSED, Worker
-from app.engine.startup import NotReady
+from app.engine.service import FAILED, REFUSED, Worker
+from app.engine.startup import BrokerError, NotReady
 from app.telemetry import logs
 from tests.support.sabotage import sabotage
 from tests.support.toy import Account, Misread, noting, toy
@@ -58,6 +58,9 @@ async def main(bootstrap: str, prefix: str, data: str, options: str = "{}") -> N
     except NotReady as refusal:
         logs.log.error("worker_refused", error=str(refusal))
         sys.exit(REFUSED)
+    except BrokerError as error:
+        logs.log.error("worker_failed", error=repr(error), exit_code=FAILED)
+        sys.exit(FAILED)
     await worker.run(alone, at_once)
 
 
