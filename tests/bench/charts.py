@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from html import escape
-from math import ceil, log10
+from math import ceil, floor, log10
 from typing import NamedTuple
 
 WIDTH, LABELS, RIGHT, TOP, BAR, GAP = 760, 250, 90, 46, 18, 12
@@ -62,8 +62,9 @@ class Axis(NamedTuple):
 
     def marks(self) -> list[float]:
         if self.log:
-            powers = range(ceil(log10(self.low) - 1e-9), int(log10(self.high) + 1e-9) + 1)
-            return [10.0**power for power in powers] or [self.low, self.high]
+            powers = range(floor(log10(self.low)), ceil(log10(self.high)) + 1)
+            marks = [step * 10.0**power for power in powers for step in (1, 2, 5)]
+            return [mark for mark in marks if self.low <= mark <= self.high]
         step = 10 ** int(log10(self.high or 1))
         step = step / 5 if self.high / step < 2 else step / 2 if self.high / step < 5 else step
         return [step * number for number in range(int(self.high / step) + 1)]
@@ -77,7 +78,7 @@ def lines(
     ys = [y for of in given.values() for y in of.values()]
     bottom = TOP + 20 + PLOT
     x_axis = Axis(xs[0] if log[0] else 0, xs[-1], 80, WIDTH - 40, log[0])
-    y_axis = Axis(10 ** int(log10(min(ys)) - (min(ys) < 1)) if log[1] else 0, max(ys) * 1.05, bottom, TOP + 20, log[1])
+    y_axis = Axis(min(ys) / 1.5 if log[1] else 0, max(ys) * 1.05, bottom, TOP + 20, log[1])
     parts = legend(list(given))
     for mark in y_axis.marks():
         y = y_axis.at(mark)

@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Iterator
 from itertools import islice
+from pathlib import Path
 from types import TracebackType
 
 from confluent_kafka import Producer
@@ -20,6 +21,7 @@ from confluent_kafka import Producer
 from tests.bench import workloads
 
 WINDOW = 2_000
+ROOT = Path(__file__).resolve().parents[2]
 NO_END = 1 << 40
 NAP_S = 0.0005
 
@@ -33,7 +35,9 @@ class Sender:
 
     def __init__(self, bootstrap: str, topic: str, sagas: int) -> None:
         words = [sys.executable, "-m", "tests.bench.sender", bootstrap, topic, str(sagas)]
-        self._process = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1)
+        self._process = subprocess.Popen(
+            words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1, cwd=ROOT
+        )
 
     def __enter__(self) -> Sender:
         return self
