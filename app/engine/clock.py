@@ -20,3 +20,20 @@ class Clock:
         drift = int(time.time() * 1000) - self.now_ms()
         jump, self._drift_ms = drift - self._drift_ms, drift
         return jump if abs(jump) > JUMP_MS else 0
+
+
+class TaskClock:
+    """A task's time never goes back. Where it has been ahead of the worker's, it goes on at half speed.
+
+    So timers neither stand still for an hour nor fire early when a worker ran under a clock that was an hour ahead.
+    """
+
+    def __init__(self) -> None:
+        self._began_ms, self._clock_ms = 0, 0
+
+    def start(self, now_ms: int, clock_ms: int) -> None:
+        """From the newest time that the task has decided at."""
+        self._began_ms, self._clock_ms = max(now_ms, self.now_ms(clock_ms)), clock_ms
+
+    def now_ms(self, clock_ms: int) -> int:
+        return max(clock_ms, self._began_ms + (clock_ms - self._clock_ms) // 2)

@@ -101,7 +101,7 @@ class Engine:
             begin, at = at, self._stretch(owned, chunk, at)
             if at > begin:
                 fault_point("after_decide")
-                owned.processed(chunk.at.topic, chunk.records[at - 1].timestamp)
+                owned.processed(chunk.at.topic, chunk.records[at - 1].timestamp, self.clock.now_ms())
                 self.committer.noted()
             if owned.task.waiting is not None:
                 return False
@@ -111,9 +111,9 @@ class Engine:
 
     def _stretch(self, owned: Owned, chunk: Any, at: int) -> int:
         """The index up to which it was processed; the same when the task has to go back."""
-        topic, until = chunk.at.topic, perf_counter() + CHUNK_S
+        topic, until, now_ms = chunk.at.topic, perf_counter() + CHUNK_S, owned.now_ms(self.clock.now_ms())
         try:
-            return owned.task.process(topic, self._share(owned, chunk, at), at, self.clock.now_ms(), until)
+            return owned.task.process(topic, self._share(owned, chunk, at), at, now_ms, until)
         except Rewind as rewind:
             self._rewinding.rewind(rewind)
         except Unreadable as error:
@@ -184,7 +184,7 @@ class Engine:
             log.warning("wall_clock_jumped", by_ms=jump)
         self.timers_due = sum(self._beat(owned, now_ms) for owned in self.owned.values()) > 0
 
-    def _beat(self, owned: Owned, now_ms: int) -> bool:
+    def _beat(self, owned: Owned, clock_ms: int) -> bool:
         """Whether the task has timers that are due."""
         if owned.parked and (owned.resuming is None or owned.resuming.done()):
             owned.resuming = asyncio.ensure_future(self._resume(owned))
@@ -192,8 +192,9 @@ class Engine:
             return False
         try:
             owned.store.flush_if_due()
+            now_ms = owned.now_ms(clock_ms)
             due = owned.ready and self.assignment.settled and owned.timers.look(now_ms)
-            if due and not self.committer.full and owned.timers.fire(now_ms, self.sight, owned.read()):
+            if due and not self.committer.full and owned.timers.fire(now_ms, self.sight, owned.read(clock_ms)):
                 self.committer.noted()
         except Rewind as rewind:
             self._rewinding.rewind(rewind)

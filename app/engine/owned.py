@@ -12,6 +12,7 @@ from typing import Any
 from aiokafka.client import AIOKafkaClient
 from aiokafka.structs import TopicPartition
 
+from app.engine.clock import TaskClock
 from app.engine.lane import AHEAD_MS
 from app.engine.recovery import Refused, restore
 from app.engine.rocks import RocksStore
@@ -37,6 +38,7 @@ class Owned:
         self.changelog = TopicPartition(changelog(self.sub.row).name, self.number)
         task.changelog_partitions = counts[self.changelog.topic]
         self.sources = [TopicPartition(name, self.number) for name in self.sub.readers if self.number < counts[name]]
+        self.clock = TaskClock()
         self.timers = Timers(self.task, self.sources, timer_wait_s)
         self.chunks: dict[str, int] = {}  # by topic: delivered, not processed yet
         self.newest_ms: dict[str, int] = {}  # by topic: the time of the newest record that was processed
@@ -52,21 +54,31 @@ class Owned:
         return self.state is State.READY
 
     @property
+    def reading(self) -> bool:
+        """Nothing holds it on purpose."""
+        return self.ready and self.task.waiting is None
+
+    @property
     def quiet(self) -> bool:
         """Everything that was delivered is processed."""
         return not any(self.chunks.values())
 
     def wants(self, topic: str) -> bool:
-        return self.ready and self.task.waiting is None and self.chunks.get(topic, 0) < CHUNKS_AHEAD
+        return self.reading and self.chunks.get(topic, 0) < CHUNKS_AHEAD
 
-    def read(self) -> dict[str, Reading]:
-        return {
-            at.topic: Reading(self.newest_ms.get(at.topic, 0), not self.chunks.get(at.topic)) for at in self.sources
-        }
+    def now_ms(self, clock_ms: int) -> int:
+        """On the task's clock."""
+        return self.clock.now_ms(clock_ms)
 
-    def processed(self, topic: str, newest_ms: int) -> None:
+    def read(self, clock_ms: int) -> dict[str, Reading]:
+        """Times of records, which others' clocks say, on the task's."""
+        ahead_ms = self.now_ms(clock_ms) - clock_ms
+        newest = {topic: found + ahead_ms for topic, found in self.newest_ms.items() if found != NEVER}
+        return {at.topic: Reading(newest.get(at.topic, NEVER), not self.chunks.get(at.topic)) for at in self.sources}
+
+    def processed(self, topic: str, newest_ms: int, clock_ms: int) -> None:
         """A timestamp from far ahead says nothing of what is still unread."""
-        self.newest_ms[topic] = newest_ms if newest_ms <= self.task.now_ms + AHEAD_MS else NEVER
+        self.newest_ms[topic] = newest_ms if newest_ms <= clock_ms + AHEAD_MS else NEVER
         self.moved_at = monotonic()
 
     def unready(self) -> None:
@@ -105,6 +117,7 @@ class Owned:
             raise Refused(f"{self.changelog.topic} holds the state of group {kept!r}, and this worker is of {group!r}")
 
     def arrived(self) -> None:
+        self.clock.start(self.task.now_ms, self.task.runtime.clock())
         self.state, self.since, self.moved_at = State.READY, monotonic(), monotonic()
 
     async def close(self) -> None:

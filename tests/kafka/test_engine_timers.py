@@ -66,3 +66,22 @@ def test_c3_timers_fire_while_records_never_cease(toy_row: Accounts) -> None:
         assert time.monotonic() < deadline
         for _ in range(20):
             toy_row.add(*[Addition(busy, 1)] * 5)
+
+
+def test_c1_timers_neither_stand_still_nor_storm_after_a_worker_whose_clock_was_ahead(toy_row: Accounts) -> None:
+    """50 minutes: what is further ahead than an hour, the broker refuses. Records never cease, as in the test above."""
+    wall = toy_row.workers.directory / "wall"
+    wall.write_text("3000")
+    timed, patient, busy = names_on(1, 1)[0], names_on(1, 1, "patient")[0], names_on(1, 1, "busy")[0]
+    ahead = toy_row.workers.ready(wall=str(wall))
+    toy_row.add(Addition(busy, 1), Addition(patient, 1, FAR_MS))
+    toy_row.until_summed()
+    assert ahead.stop() == 0
+    toy_row.workers.ready()
+    toy_row.add(Addition(timed, 1, ALARM_MS))
+    deadline = time.monotonic() + 15
+    while timed not in toy_row.alarms():
+        assert time.monotonic() < deadline
+        for _ in range(20):
+            toy_row.add(*[Addition(busy, 1)] * 5)
+    assert patient not in toy_row.alarms()

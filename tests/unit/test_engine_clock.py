@@ -1,0 +1,29 @@
+"""Rule C1: the clock of a worker, and of a task that has seen a later time."""
+
+from __future__ import annotations
+
+from app.engine.clock import TaskClock
+
+HOUR_MS = 3_600_000
+
+
+def test_c1_a_task_that_is_ahead_goes_on_at_half_speed_until_the_clock_has_caught_up() -> None:
+    clock = TaskClock()
+    assert clock.now_ms(5_000) == 5_000
+    clock.start(HOUR_MS, 0)
+    seen = [clock.now_ms(at) for at in (0, 10_000, HOUR_MS, 2 * HOUR_MS, 3 * HOUR_MS)]
+    assert seen == [HOUR_MS, HOUR_MS + 5_000, HOUR_MS + HOUR_MS // 2, 2 * HOUR_MS, 3 * HOUR_MS]
+
+
+def test_c1_opened_again_it_goes_on_from_where_it_was() -> None:
+    """A task that has decided nothing meanwhile has not lost the time."""
+    clock = TaskClock()
+    clock.start(HOUR_MS, 0)
+    clock.start(HOUR_MS, 600_000)
+    assert clock.now_ms(600_000) == HOUR_MS + 300_000
+
+
+def test_c1_a_task_that_is_not_ahead_has_the_workers_time() -> None:
+    clock = TaskClock()
+    clock.start(1_000, 2_000)
+    assert [clock.now_ms(at) for at in (2_000, 2_500, HOUR_MS)] == [2_000, 2_500, HOUR_MS]
