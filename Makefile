@@ -44,6 +44,9 @@ run: setup ## a local Kafka on port 9092 and the service on 8104, until Ctrl-C [
 faults: setup ## break the engine on purpose and compare; writes docs/faults.md [FAULTS="--only kills"]
 	$(BIN)/python -m tests.faults $(FAULTS)
 
+soak: setup ## half the maximum load and a kill every five minutes; writes docs/soak.md [SOAK=minutes, 120]
+	$(BIN)/python -m tests.faults.soak $(SOAK)
+
 bench: setup ## measure beside Kafka Streams; needs a JDK 17 and Maven [BENCH=--quick]
 	$(BIN)/python -m tests.bench $(BENCH)
 
