@@ -45,10 +45,9 @@ def page(samples: Sequence[Sample], maximum: float, wrong: Sequence[str], load: 
     heads = ("", "first third, median", "last third, median", "highest", "flat")
     end = samples[-1]
     exact = "; ".join(wrong) or "Every sum is what it must be: none lost, none twice, none out of order."
-    said = (
-        f"{end.seconds / 60:.0f} minutes at {maximum / 2:,.0f} records/s, half of {maximum:,.0f}; {end.records:,} records,"
-        f" {end.kills} kills. {exact}"
-    )
+    minutes, rate = end.seconds / 60, maximum / 2
+    done = f"{minutes:.0f} minutes at {rate:,.0f} records/s, half of {maximum:,.0f}; {end.records:,} records"
+    said = f"{done}, {end.kills} kills. {exact}"
     grown = f"Flat: at most {MORE - 1:.0%} above the first third, and a little room for what is small.\n"
     about = conditions("tests.faults.soak", load)
     return "\n".join([HEAD, said, "", table("From beginning to end", heads, lines), grown, about]), flat

@@ -122,7 +122,9 @@ def clients_with_another_partitioner(trial: Trial) -> None:
     trial.ready()
     writer = Writer(trial.brokers.bootstrap, settings={"partitioner": "consistent_random"})
     for turn in range(trial.times(20, 4)):
-        writer.write(trial.scenario.more(200))
+        acts = ("add", "add", "add", "refuse", "delete")  # what does not decode is not sent on: its letter comes first
+        made = [Addition(f"a-{trial.dice.randrange(100)}", 1, act=trial.dice.choice(acts)) for _ in range(200)]
+        writer.write(trial.scenario.add(*made))
         if turn % 7 == 3:
             trial.alive[0].kill()
             trial.start()
