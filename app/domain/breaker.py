@@ -55,7 +55,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, rename=_setting):
     config_version: int = 1
 
 
-class Breaker(msgspec.Struct, frozen=True, array_like=True):
+class Breaker(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """`until_at` ends OPEN or HALF_OPEN, 0: nothing does; `timed`: at that instant, without a call."""
 
     state: State = State.CLOSED

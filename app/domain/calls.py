@@ -21,7 +21,7 @@ class State(StrEnum):
     METRICS_ONLY = "METRICS_ONLY"
 
 
-class CallOutcome(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+class CallOutcome(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, kw_only=True):
     """One call (`outcome`), or at most a second of calls (`counts`). `at` is evidence, never time."""
 
     service: Annotated[str, msgspec.Meta(min_length=1)]
@@ -54,7 +54,7 @@ class BreakerAct(msgspec.Struct, frozen=True, kw_only=True):
     at: int
 
 
-class Sighting(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+class Sighting(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, kw_only=True):
     """Who saw a failure, and when it was recorded; empty where there was none."""
 
     at: int | None = None
@@ -65,7 +65,7 @@ class Sighting(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     error: str | None = None
 
 
-class Transition(msgspec.Struct, frozen=True, kw_only=True):
+class Transition(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """A change of state with its evidence. Rates are -1 below the minimum number of calls."""
 
     breaker: str
@@ -86,7 +86,7 @@ class Transition(msgspec.Struct, frozen=True, kw_only=True):
     seq: int
 
 
-class BreakerState(msgspec.Struct, frozen=True, kw_only=True):
+class BreakerState(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """The newest state, for clients and for every worker; an older `seq` is ignored."""
 
     breaker: str

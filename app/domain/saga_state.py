@@ -82,7 +82,7 @@ class Entry(Struct, frozen=True, array_like=True, gc=False):
     attempt: int | None = None
 
 
-class Saga(Struct, frozen=True, array_like=True, kw_only=True):
+class Saga(Struct, frozen=True, array_like=True, gc=False, kw_only=True):
     """`data` is the start's, as JSON; `history` the newest facts, the last of them number `seq`."""
 
     saga: str
