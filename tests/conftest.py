@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, settings
 from deploy.kafka import KAFKA_4_TRANSACTIONS_1, Broker, local_kafka
 from tests.support.kafka import Kafka
 
-QUICK_FIRST = ("unit", "contract", "property", "driver", "bench", "kafka", "crash")
+QUICK_FIRST = ("unit", "contract", "property", "driver", "bench", "kafka", "faults")
 TESTS = Path(__file__).parent
 
 settings.register_profile("dev", max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])

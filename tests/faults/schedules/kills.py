@@ -53,15 +53,17 @@ def killed_at_fault_points(trial: Trial) -> None:
     trial.settle()
 
 
-@schedule(bound_s=900)
+@schedule(bound_s=1800)
 def killed_at_random(trial: Trial) -> None:
     """Three workers under load: 200 times one of them is killed and started again; one in ten finds no disk."""
     crowd = Crowd(trial)
     with trial.load(rate=300):
         trial.until_rebalanced()
-        for _ in range(trial.times(200, 10)):
-            pause(trial, 2.5)
+        for _ in range(trial.times(200, 20)):
             host = trial.dice.choice(HOSTS)
+            if trial.dice.random() < 0.7:  # the others die on their way
+                crowd.workers[host].until("tasks_assigned")
+            pause(trial, 1.2)
             crowd.kill(host)
             if trial.dice.random() < 0.1:
                 crowd.forget(host)
