@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from time import perf_counter
 from typing import Any
 
 import pytest
@@ -22,40 +21,13 @@ from app.engine.store import Write
 from app.engine.stored import POSITIONS_KEY, decode_positions
 from app.engine.task import Rewind
 from app.engine.transaction import Claim
+from tests.support.notebook import Notebook
 from tests.support.one_task import A, B, Bench, records
 from tests.support.toy import Addition
 
 CLAIM = Claim(3, "member", "instance")
 USUAL = Pace()
 SLOW = Pace(interval_s=60, busy_interval_s=60)
-
-
-class Notebook:
-    """Transactions that end when they are let, and are noted with their times."""
-
-    def __init__(self) -> None:
-        self.begun: list[float] = []
-        self.ended: list[float] = []
-        self.said: list[tuple[Batches, Mapping[TopicPartition, int], Claim]] = []
-        self.changed = asyncio.Condition()
-        self.may_end = asyncio.Event()
-        self.may_end.set()
-        self.failure: Exception | None = None
-
-    async def commit(self, batches: Batches, positions: Mapping[TopicPartition, int], claim: Claim) -> Any:
-        self.begun.append(perf_counter())
-        self.said.append((batches, positions, claim))
-        await self._tell()
-        await self.may_end.wait()
-        if self.failure is not None:
-            raise self.failure
-        self.ended.append(perf_counter())
-        await self._tell()
-        return dict.fromkeys(batches, 100)
-
-    async def _tell(self) -> None:
-        async with self.changed:
-            self.changed.notify_all()
 
 
 class Desk:
@@ -78,14 +50,10 @@ class Desk:
         self.committer.noted()
 
     async def until(self, commits: int) -> None:
-        await self._until(lambda: len(self.notes.ended) >= commits)
+        await self.notes.until(lambda: len(self.notes.ended) >= commits)
 
     async def until_begun(self, commits: int) -> None:
-        await self._until(lambda: len(self.notes.begun) >= commits)
-
-    async def _until(self, met: Callable[[], bool]) -> None:
-        async with asyncio.timeout(5), self.notes.changed:
-            await self.notes.changed.wait_for(met)
+        await self.notes.until(lambda: len(self.notes.begun) >= commits)
 
 
 @asynccontextmanager

@@ -1,0 +1,89 @@
+"""What a rebalance does with what is not committed yet: rule T3, over transactions that are only written down."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, cast
+
+from faust.types import TP
+
+from app.engine.assignment import Assignment, Means
+from app.engine.committer import Committer, Pace
+from app.engine.driver import EPOCH_MS
+from app.engine.lane import Runtime
+from app.engine.outbox import Outbox
+from app.engine.owned import Owned
+from app.engine.rocks import Identity, RocksStore
+from app.engine.task import Task
+from app.engine.topology import build
+from app.engine.transaction import Claim
+from tests.support.accounts import names_on
+from tests.support.notebook import Notebook
+from tests.support.one_task import TOY, records
+from tests.support.toy import Addition
+
+OLD, NEW = Claim(3, "member", "instance"), Claim(4, "member", "instance")
+TOPIC = TOY.additions.name
+
+
+class Overtaken(Notebook):
+    """The next rebalance begins before the transactional id is claimed anew."""
+
+    assignment: Assignment
+
+    async def init(self) -> None:
+        await super().init()
+        self.assignment.revoked()
+
+
+class Member:
+    """Of a group that takes its task 1 away; task 0 stays."""
+
+    def __init__(self, directory: Path) -> None:
+        self.notes, self.outbox = Overtaken(), Outbox()
+        self.committer = Committer(cast(Any, self.notes), self.outbox, "group", Pace(0, 0))
+        counts = {TOPIC: 4, TOY.sums.name: 4, "iopt.unit-toy.changelog": 4}
+        runtime = Runtime(counts, self.outbox.append, {}, print, lambda: EPOCH_MS)
+        subs = build([TOY.processor], {})
+        nothing = cast(Any, None)  # of the cluster: nothing is taken
+        means = Means(nothing, subs, nothing, cast(Any, self.notes), nothing, "earliest", 1 << 20, 1.0, nothing, print)
+        self.assignment = self.notes.assignment = Assignment(means, runtime, self.committer)
+        self.committer.tasks = lambda: [owned.task for owned in self.assignment.ready]
+        self.committer.claim = self.assignment.claim = OLD
+        for number in range(2):
+            store = RocksStore(directory / str(number), Identity("c", "t"), oldest_ms=0, clock_ms=EPOCH_MS)
+            owned = Owned(Task(subs[TOY.processor.row], number, store, runtime, 1 << 20), store, 1.0)
+            owned.task.start({TOPIC: 0})
+            owned.arrived()
+            self.assignment.owned[TOY.processor.row, number] = owned
+
+    def add(self, number: int) -> None:
+        task = self.assignment.owned[TOY.processor.row, number].task
+        added = records([Addition(*names_on(number, 1), 1)], first=task.positions[TOPIC])
+        task.process(TOPIC, added, 0, EPOCH_MS, float("inf"))
+        self.committer.noted()
+
+
+async def test_t3_what_was_not_on_its_way_when_tasks_went_is_never_committed(tmp_path: Path) -> None:
+    """Outs belong to no task: one that stays would commit those of one that goes, and these would come twice."""
+    at = Member(tmp_path)
+    committing = asyncio.ensure_future(at.committer.run())
+    try:
+        at.notes.may_end.clear()
+        at.add(0)
+        await at.notes.until(lambda: len(at.notes.begun) == 1)
+        at.add(0)
+        at.add(1)
+        at.assignment.revoked()
+        at.assignment.claimed(NEW)
+        taking = asyncio.ensure_future(at.assignment.assign([TP(TOPIC, 0)], NEW.generation))
+        await asyncio.sleep(0)
+        at.notes.may_end.set()
+        await taking
+        assert (len(at.notes.said), at.notes.inits, at.outbox.batches) == (1, 1, {})
+    finally:
+        committing.cancel()
+        with suppress(asyncio.CancelledError):
+            await committing
