@@ -47,7 +47,7 @@ faults: setup ## break the engine on purpose and compare; writes docs/faults.md 
 soak: setup ## half the maximum load and a kill every five minutes; writes docs/soak.md [SOAK=minutes, 120]
 	$(BIN)/python -m tests.faults.soak $(SOAK)
 
-bench: setup ## measure beside Kafka Streams; needs a JDK 17 and Maven [BENCH=--quick]
+bench: setup ## measure beside Kafka Streams, Quix and Faust; needs a JDK 17 and Maven [BENCH=--quick]
 	$(BIN)/python -m tests.bench $(BENCH)
 
 contract: setup ## write deploy/contract from the code
