@@ -13,13 +13,16 @@ from aiokafka.errors import IllegalStateError
 from aiokafka.structs import TopicPartition
 from faust.types import TP
 
+from app.engine.cluster import Cluster, grow
 from app.engine.committer import Committer
 from app.engine.fatal import fatal
 from app.engine.lane import Runtime
 from app.engine.limits import Limits
 from app.engine.owned import Owned, tasks_of
+from app.engine.placement import TaskId
 from app.engine.recovery import stable_offsets, starting_positions
 from app.engine.rocks import Identity, RocksStore
+from app.engine.rollcall import RollCall
 from app.engine.slots import STORES
 from app.engine.task import Task
 from app.engine.topology import SubTopology
@@ -46,6 +49,8 @@ class Means(NamedTuple):
     subs: Mapping[str, SubTopology]
     client: AIOKafkaClient
     transactions: Transactions
+    cluster: Cluster
+    roll: RollCall
     place: Place
     reset: str
     cache_bytes: int
@@ -57,13 +62,14 @@ class Means(NamedTuple):
 class Assignment:
     def __init__(self, means: Means, runtime: Runtime, committer: Committer) -> None:
         self._means, self._runtime, self._committer = means, runtime, committer
-        self.owned: dict[tuple[str, int], Owned] = {}
+        self.roll = means.roll
+        self.owned: dict[TaskId, Owned] = {}
         self.by_source: dict[TopicPartition, Owned] = {}
         self.epoch = 0  # of seeks: chunks fetched before the newest one are dropped
         self.claim: Claim | None = None  # the newest; the committer's is the one that tasks were taken under
         self.joining_since: float | None = monotonic()  # None: joined
         self.changing = asyncio.Lock()
-        self._closing: dict[tuple[str, int], asyncio.Future[None]] = {}
+        self._closing: dict[TaskId, asyncio.Future[None]] = {}
         self.wanted = asyncio.Event()
 
     @property
@@ -93,20 +99,27 @@ class Assignment:
             for owned in self.owned.values():
                 owned.unready()
             await self._committer.settled()
-            await self._let_go(tasks_of(self._means.subs.values(), assigned))
+            wanted = tasks_of(self._means.subs.values(), assigned)
+            await self._let_go(wanted)
             self._committer.forget()
             self._committer.claim = claim
             await self._means.transactions.init()
             if claim is not self.claim:
                 return
-            await self._take(tasks_of(self._means.subs.values(), assigned), claim)
+            await grow(self._means.client, self._changelogs(wanted), self._means.cluster)
+            await self._take(wanted, claim)
             if claim is self.claim:
                 self.joining_since = None
                 names = sorted(owned.task.name for owned in self.owned.values())
                 log.info("tasks_assigned", generation=claim.generation, tasks=names)
 
-    async def _let_go(self, kept: Mapping[tuple[str, int], SubTopology]) -> None:
-        for key in [key for key in self.owned if key not in kept]:
+    def _changelogs(self, tasks: Iterable[TaskId]) -> dict[str, int]:
+        """Partitions that are needed: where a row has no table its topics may grow, and then it has more tasks."""
+        return {changelog(row).name: number + 1 for row, number in sorted(tasks)}
+
+    async def _let_go(self, kept: Mapping[TaskId, list[TopicPartition]]) -> None:
+        """One whose partitions are others is opened anew."""
+        for key in [key for key, owned in self.owned.items() if kept.get(key) != owned.sources]:
             owned = self.owned.pop(key)
             for at in owned.sources:
                 self.by_source.pop(at, None)
@@ -114,13 +127,13 @@ class Assignment:
         await asyncio.shield(asyncio.gather(*self._closing.values()))
         self._closing.clear()
 
-    async def _take(self, wanted: Mapping[tuple[str, int], SubTopology], claim: Claim) -> None:
+    async def _take(self, wanted: Mapping[TaskId, list[TopicPartition]], claim: Claim) -> None:
         self.epoch += 1
-        for (row, number), sub in wanted.items():
-            owned = self.owned.get((row, number))
+        for task, partitions in wanted.items():
+            owned = self.owned.get(task)
             if owned is None:
-                await self._closed((row, number))
-                owned = self.owned[row, number] = self._open(row, number, sub)
+                await self._closed(task)
+                owned = self.owned[task] = self._open(*task, partitions)
                 self.by_source |= dict.fromkeys(owned.sources, owned)
             owned.unready()
             if owned.task.ahead:
@@ -133,18 +146,19 @@ class Assignment:
                 owned.opening.cancel()
             owned.opening = asyncio.ensure_future(self._ready(owned, offsets, bounds, claim))
 
-    async def _closed(self, key: tuple[str, int]) -> None:
+    async def _closed(self, key: TaskId) -> None:
         """A rebalance that overtook another may find the store still being closed: its lock is not given back yet."""
         if key in self._closing:
             await asyncio.shield(self._closing[key])
             del self._closing[key]
 
-    def _open(self, row: str, number: int, sub: SubTopology) -> Owned:
+    def _open(self, row: str, number: int, partitions: list[TopicPartition]) -> Owned:
         place, means, clock_ms = self._means.place, self._means, self._runtime.clock()
         identity = Identity(place.cluster, f"{place.topic_ids[changelog(row).name]}/{number}")
         path = place.directory / STORES / f"{row}-{number}"
         store = RocksStore(path, identity, oldest_ms=clock_ms - HALF_OF_DELETE_RETENTION_MS, clock_ms=clock_ms)
-        return Owned(Task(sub, number, store, self._runtime, means.cache_bytes), store, means.timer_wait_s)
+        task = Task(means.subs[row], number, store, self._runtime, means.cache_bytes)
+        return Owned(task, store, partitions, means.timer_wait_s)
 
     async def _bounds(self, sources: list[TopicPartition]) -> dict[TopicPartition, tuple[int, int]]:
         if not sources:
@@ -201,7 +215,7 @@ class Assignment:
     async def retake(self) -> None:
         """The same tasks again, from what is committed."""
         if self.claim is not None and self.settled:
-            await self._take({key: owned.sub for key, owned in self.owned.items()}, self.claim)
+            await self._take({key: owned.sources for key, owned in self.owned.items()}, self.claim)
 
     async def close(self) -> None:
         """Nothing is committed from here on: a commit would take the outs of tasks that are gone."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -30,10 +30,6 @@ class Cluster:
     counts: dict[str, int] = field(default_factory=dict)  # partitions by topic
     ids: dict[str, str] = field(default_factory=dict)  # topic ids: another one is another topic of that name
     limits: Limits = field(default_factory=Limits)
-
-
-class TopicGrew(Exception):
-    """A topic that is read has more partitions than there are tasks: a restart makes them."""
 
 
 async def ask_any(client: AIOKafkaClient, request: Any) -> Any:
@@ -68,9 +64,9 @@ async def limits(client: AIOKafkaClient, names: Iterable[str]) -> dict[str, int]
     return {name: int(entries[0][1]) for code, _, _, name, entries in answer.resources if code == 0}
 
 
-async def watch(client: AIOKafkaClient, known: Cluster, read: Iterable[str]) -> None:
-    """Until cancelled: foreign topics may grow. Raises TopicGone, and TopicGrew for one of those that are `read`."""
-    ids, gone, counts = dict(known.ids), set[str](), {name: known.counts[name] for name in read}
+async def watch(client: AIOKafkaClient, known: Cluster, check: Callable[[], None]) -> None:
+    """Until cancelled: foreign topics may grow. Raises TopicGone, and whatever `check` does."""
+    ids, gone = dict(known.ids), set[str]()
     while True:
         await asyncio.sleep(WATCH_S)
         try:
@@ -79,12 +75,11 @@ async def watch(client: AIOKafkaClient, known: Cluster, read: Iterable[str]) -> 
         except UNREACHABLE as error:
             log.warning("metadata_unreachable", error=repr(error))
             continue
-        grown = [name for name, count in counts.items() if known.counts.get(name, count) > count]
-        if grown:
-            raise TopicGrew(f"more partitions than at start: {', '.join(grown)}; the tasks are made anew")
         missing = {name for name, id_ in ids.items() if name not in known.counts or known.ids[name] != id_}
         if missing & gone:
             raise TopicGone(f"topics deleted, or made anew: {', '.join(sorted(missing))}")
+        if not missing:
+            check()
         gone = missing
 
 
@@ -101,8 +96,12 @@ async def create(client: AIOKafkaClient, topics: Mapping[Topic, int], replicatio
 
 
 async def grow(client: AIOKafkaClient, counts: Mapping[str, int], known: Cluster) -> None:
-    """More partitions for own topics; returns when the cluster has them."""
-    wanted: list[tuple[Any, ...]] = [(name, count, None, {}) for name, count in counts.items()]
+    """Own topics that have fewer partitions; returns when the cluster has them."""
+    wanted: list[tuple[Any, ...]] = [
+        (name, count, None, {}) for name, count in counts.items() if known.counts[name] < count
+    ]
+    if not wanted:
+        return
     answer = await ask_any(client, CreatePartitions(wanted, CREATE_MS, False, {}))
     for name, code, message, _ in answer.results:
         if code != 0 and (await look(client, counts, known)).counts[name] < counts[name]:
@@ -110,6 +109,7 @@ async def grow(client: AIOKafkaClient, counts: Mapping[str, int], known: Cluster
     while any(known.counts[name] < count for name, count in counts.items()):
         await look(client, counts, known)
         await asyncio.sleep(0.05)
+    await client.force_metadata_update()
 
 
 async def until_led(client: AIOKafkaClient, names: Iterable[str], known: Cluster) -> None:

@@ -7,12 +7,14 @@ from typing import Any
 
 from aiokafka.consumer import consumer as aiokafka_consumer
 from aiokafka.consumer.group_coordinator import GroupCoordinator
-from aiokafka.errors import BrokerResponseError, kafka_errors
+from aiokafka.coordinator.protocol import ConsumerProtocol
+from aiokafka.errors import BrokerResponseError, InconsistentGroupProtocolError, kafka_errors
 from aiokafka.protocol.group import HeartbeatRequest
 from faust.transport.drivers import aiokafka as driver
 
 from app.engine.fatal import fatal
 from app.engine.protocol import Heartbeat, LeaveGroup
+from app.engine.recovery import Refused
 from app.engine.transaction import Claim
 
 FENCED_INSTANCE_ID = 82
@@ -47,12 +49,25 @@ class Coordinator(GroupCoordinator):  # type: ignore[misc]
 
     def _push_error_to_user(self, exc: BaseException) -> Any:
         """aiokafka waits here until somebody polls; Faust never does (T7)."""
+        if isinstance(exc, InconsistentGroupProtocolError):
+            others = f"group {self.group_id!r} has members that are no workers, or assign by another protocol than ours"
+            exc = Refused(f"{others} ({self._assignors[0].name}): stop them, or set spring.kafka.consumer.group-id")
         Watch.failed(exc)
         return super()._push_error_to_user(exc)
 
     async def _coordination_routine(self) -> None:
         with fatal(Watch.failed):
             await super()._coordination_routine()
+
+    async def _perform_assignment(self, response: Any) -> Any:
+        """aiokafka would make a KafkaError of whatever it raises."""
+        with fatal(Watch.failed):
+            return await super()._perform_assignment(response)
+
+    async def _on_join_complete(self, generation: int, member_id: str, protocol: str, assignment: bytes) -> None:
+        said = ConsumerProtocol.ASSIGNMENT.decode(assignment)
+        current = self._assignors[0].current(said).encode()
+        await super()._on_join_complete(generation, member_id, protocol, current)
 
     async def _maybe_leave_group(self) -> None:
         if Coordinator.leaving and self._group_instance_id and self.generation > 0:

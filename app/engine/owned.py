@@ -14,6 +14,7 @@ from aiokafka.structs import TopicPartition
 
 from app.engine.clock import TaskClock
 from app.engine.lane import AHEAD_MS
+from app.engine.placement import TaskId
 from app.engine.recovery import Refused, restore
 from app.engine.rocks import RocksStore
 from app.engine.task import Task
@@ -31,13 +32,12 @@ class State(StrEnum):
 
 
 class Owned:
-    def __init__(self, task: Task, store: RocksStore, timer_wait_s: float) -> None:
+    def __init__(self, task: Task, store: RocksStore, sources: list[TopicPartition], timer_wait_s: float) -> None:
         self.task, self.store, self.sub, self.number = task, store, task.sub, task.partition
         self.state, self.since = State.RESTORING, monotonic()
-        counts = task.runtime.counts
         self.changelog = TopicPartition(changelog(self.sub.row).name, self.number)
-        task.changelog_partitions = counts[self.changelog.topic]
-        self.sources = [TopicPartition(name, self.number) for name in self.sub.readers if self.number < counts[name]]
+        task.changelog_partitions = task.runtime.counts[self.changelog.topic]
+        self.sources = sources
         self.clock = TaskClock()
         self.timers = Timers(self.task, self.sources, timer_wait_s)
         self.chunks: dict[str, int] = {}  # by topic: delivered, not processed yet
@@ -128,7 +128,10 @@ class Owned:
         await asyncio.to_thread(self.store.close)
 
 
-def tasks_of(subs: Iterable[SubTopology], assigned: Iterable[tuple[str, int]]) -> dict[tuple[str, int], SubTopology]:
-    """The tasks that assigned partitions belong to, by row and number."""
-    by_topic = {name: sub for sub in subs for name in sub.readers}
-    return {(by_topic[topic].row, number): by_topic[topic] for topic, number in assigned if topic in by_topic}
+def tasks_of(subs: Iterable[SubTopology], assigned: Iterable[tuple[str, int]]) -> dict[TaskId, list[TopicPartition]]:
+    """The tasks that assigned partitions belong to, with those that each reads."""
+    rows = {name: sub.row for sub in subs for name in sub.readers}
+    found: dict[TaskId, list[TopicPartition]] = {}
+    for topic, number in sorted(assigned):
+        found.setdefault((rows[topic], number), []).append(TopicPartition(topic, number))
+    return found

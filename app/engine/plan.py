@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from socket import gethostname
 from typing import Any
+from urllib.parse import urlsplit
 
 from app.engine.committer import Pace
 from app.engine.processor import Processor, View
 from app.wire.topics import Sources, Topic
+
+ANY = ("0.0.0.0", "::")  # noqa: S104  not bound to, but compared with
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,4 +41,13 @@ class Plan:
     host: str = "127.0.0.1"
     port: int | None = None  # of slot 0; None: no HTTP
     port_is_fixed: bool = False
+    advertised: str = ""  # URL under which other workers reach this one; without a port its own is meant
     leave: bool = False  # the group at the end, instead of coming back within the session
+
+
+def advertised(url: str, host: str, port: int) -> str:
+    """`url` as it was set, else where HTTP is bound; a host that means all of them is this host's name."""
+    if url:
+        return url if urlsplit(url).port else f"{url}:{port}"
+    name = gethostname() if host in ANY else host
+    return f"http://[{name}]:{port}" if ":" in name else f"http://{name}:{port}"

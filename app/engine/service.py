@@ -6,8 +6,9 @@ import asyncio
 import gc
 import os
 import signal
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -17,6 +18,7 @@ from yarl import URL
 
 from app.engine import cluster, fetch, group, startup
 from app.engine.assignment import Means, Place
+from app.engine.assignor import TaskAssignor, me_of
 from app.engine.clock import Clock
 from app.engine.cluster import Cluster
 from app.engine.engine import Engine
@@ -24,11 +26,12 @@ from app.engine.fatal import fatal
 from app.engine.group import Coordinator, FencedInstanceIdError, Watch
 from app.engine.lane import Runtime
 from app.engine.outbox import Outbox
-from app.engine.plan import Plan
+from app.engine.plan import Plan, advertised
 from app.engine.processor import Out, Processor, Reading, Record, View
 from app.engine.pulse import Pulse
 from app.engine.readings import Complete
 from app.engine.recovery import Refused
+from app.engine.rollcall import RollCall
 from app.engine.slots import STORES, Slot, take
 from app.engine.stored import Unreadable
 from app.engine.topology import build
@@ -37,7 +40,6 @@ from app.engine.transport import ChunkTopic, Transport
 from app.engine.views import Followed
 from app.engine.wanted import wanted
 from app.telemetry.logs import log
-from app.wire.topics import Topic, changelog
 
 REFUSED, TWIN, FAILED = 1, 3, 4  # exit codes: do not restart, do not restart, restart
 STOP_S = 8.0
@@ -65,6 +67,11 @@ class Worker:
         plan = self.plan
         return plan.port if plan.port is None or plan.port_is_fixed else plan.port + self.slot.number
 
+    @property
+    def url(self) -> str:
+        """Where other workers reach this one; empty without HTTP."""
+        return "" if self.port is None else advertised(self.plan.advertised, self.plan.host, self.port)
+
     def fail(self, error: BaseException) -> None:
         """Nothing more is written, from whatever thread: what a crash leaves behind is what it is made for.
 
@@ -73,7 +80,7 @@ class Worker:
         if self.stopping.is_set():
             log.warning("failed_while_stopping", error=f"{type(error).__name__}: {error}")
             return
-        definite = isinstance(error, Refused | Unreadable)  # a restart would meet it again
+        definite = isinstance(error, startup.NotReady | Refused | Unreadable)  # a restart would meet it again
         code = TWIN if isinstance(error, FencedInstanceIdError) else REFUSED if definite else FAILED
         log.error(
             "worker_failed", error=f"{type(error).__name__}: {error}", exit_code=code, exc_info=code == FAILED and error
@@ -106,22 +113,19 @@ class Worker:
             log.info("topics_created", topics=sorted(topic.name for topic in missing))
             await cluster.create(self.client, missing, plan.replication)
             await cluster.until_led(self.client, names, self.cluster)
-        await self._grow_changelogs(topics)
         self.cluster.limits.learn(await cluster.limits(self.client, names))
-        startup.check_counts(counts, subs, plan.partitions)
+        self._check_counts()
         await self.client.set_topics(names)
 
-    async def _grow_changelogs(self, topics: Mapping[Topic, int]) -> None:
-        """Topics of others grow; the changelog of a row without a table holds positions alone, and follows them."""
-        logs = {changelog(row).name for row, sub in self.subs.items() if not sub.tables}
-        counts = {topic.name: count for topic, count in topics.items() if topic.name in logs}
-        short = {name: count for name, count in counts.items() if self.cluster.counts[name] < count}
-        if short:
-            await cluster.grow(self.client, short, self.cluster)
+    def _check_counts(self) -> None:
+        startup.check_counts(self.cluster.counts, self.subs.values(), self.plan.partitions)
 
     async def run(self, around: Around, before_joining: Callable[[Worker], Awaitable[None]]) -> None:
         """Until SIGTERM or SIGINT. `around` is entered first; `before_joining` is awaited once the views are read."""
+        plan = self.plan
         self.app = self._app(self.slot.instance, self.slot.directory / "faust")
+        me = me_of(self.slot, self.url, self.subs, plan.partitions, self.cluster.counts)
+        self.app.conf.PartitionAssignor = partial(TaskAssignor, me=me)
         self._hear_the_group()
         self.engine = self.app.engine = self._engine()
         self.pulse = Pulse(self.engine, self.client, self.slot.directory / STORES)
@@ -156,6 +160,9 @@ class Worker:
         Watch.fenced = staticmethod(lambda: self.fail(FencedInstanceIdError("another worker has this instance id")))
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, self._told_to_stop)
+
+    def _rejoin(self) -> None:
+        self.app.consumer._thread.rejoin()
 
     def _claimed(self, claim: Claim) -> None:
         self.engine.assignment.claimed(claim)
@@ -214,6 +221,8 @@ class Worker:
             self.subs,
             self.client,
             transactions,
+            self.cluster,
+            RollCall(self.app.assignor, self._rejoin),
             place,
             plan.reset,
             plan.cache_bytes,
@@ -256,8 +265,8 @@ class Worker:
         gc.freeze()
         gc.set_threshold(50_000, 20, 50)
         beats = [self._guarded(view.follow()) for view in self.views.values()]
-        read = [name for sub in self.subs.values() for name in sub.readers]
-        others = (self.engine.run(), self.pulse.run(), cluster.watch(self.client, self.cluster, read))
+        watch = cluster.watch(self.client, self.cluster, self._check_counts)
+        others = (self.engine.run(), self.pulse.run(), self.engine.assignment.roll.run(), watch)
         beats += [self._guarded(beat) for beat in others]
         try:
             yield

@@ -54,6 +54,10 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
         consumer._max_poll_records = None
         return consumer
 
+    def rejoin(self) -> None:
+        """From any thread."""
+        self.thread_loop.call_soon_threadsafe(self._ensure_consumer()._coordinator.request_rejoin)
+
     async def _fetch_records(self, consumer: Any, *args: Any, **kwargs: Any) -> Any:
         records = await super()._fetch_records(consumer, *args, **kwargs)
         subscription = consumer._subscription.subscription

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from aiokafka.consumer.group_coordinator import GroupCoordinator
-from faust.assignor.partition_assignor import PartitionAssignor
 from faust.transport.drivers.aiokafka import ConsumerRebalanceListener
 
 from app.engine import cluster
+from app.engine.assignor import TaskAssignor
 
 
 class Sabotage(RuntimeError):
@@ -28,7 +28,7 @@ async def _untold(*_: Any, **__: Any) -> Any:
 
 
 PLACES = {
-    "assignor": (PartitionAssignor, "assign", _broken_now),
+    "assignor": (TaskAssignor, "assign", _broken_now),
     "listener": (ConsumerRebalanceListener, "on_partitions_assigned", _broken),
     "coordinator": (GroupCoordinator, "ensure_coordinator_known", _broken),
     "limits": (cluster, "limits", _untold),

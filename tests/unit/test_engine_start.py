@@ -246,6 +246,11 @@ def test_the_start_names_wrong_numbers_of_partitions() -> None:
         check_counts(counts | {f"iopt.{sub.row}.changelog": 5}, [sub], 4)
 
 
+def test_t1_topics_of_a_row_without_a_table_may_have_any_number_of_partitions() -> None:
+    (sub,) = build([processor(topic("a"), topic("b"))], {}).values()
+    check_counts({"a": 3, "b": 6, "iopt.row.changelog": 4}, [sub], 4)
+
+
 def test_the_start_names_a_port_that_is_taken() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
