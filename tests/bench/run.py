@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Mapping
 from typing import NamedTuple
 
+import msgspec
 import psutil
 
 from tests.bench.cluster import Cluster
@@ -72,7 +72,7 @@ def figures(process: Process, since: Mapping[int, int] | None = None) -> Result:
     found = Figures()
     for topic, name in process.outputs.items():
         for _, value in process.cluster.records(topic):
-            found.add_output(name, json.loads(value))
+            found.add_output(name, msgspec.json.decode(value))
     last = dict(process.cluster.records(process.changelog, since))
     for key, value in last.items():
         state = process.contender.state(process.job.workload, key, value)

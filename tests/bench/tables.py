@@ -17,6 +17,7 @@ from tests.bench.run import Measured
 from tests.bench.tuning import Tried
 
 SHOWN_US = 0.1
+TEN_THOUSAND = 10_000
 Row = Sequence[str]
 
 
@@ -188,6 +189,18 @@ def curves(of: Curves, what: str) -> str:
 
 
 def inflight(of: Mapping[str, Mapping[int, Cold]]) -> str:
+    return costs_in_flight(of) + "".join(growth(name, at) for name, at in of.items())
+
+
+def growth(name: str, at: Mapping[int, Cold]) -> str:
+    most = max(at)
+    if TEN_THOUSAND not in at or most <= TEN_THOUSAND:
+        return ""
+    times = at[most].then.own_us / at[TEN_THOUSAND].then.own_us
+    return f"{name}: a record costs {times:.2f} times as much with {most:,} in flight as with 10,000.\n\n"
+
+
+def costs_in_flight(of: Mapping[str, Mapping[int, Cold]]) -> str:
     heads = ("", "in flight", "restore s", "then records/s", "CPU us/record", "broker's", "peak RSS MB", "oracle")
     return table(
         heads,
