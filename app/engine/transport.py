@@ -22,7 +22,7 @@ from app.engine.group import RebalanceListener, Watch
 
 CHUNK_RECORDS = 1_000
 ACKS_KEPT = 1_000  # Faust notes every chunk, and we have no use for it
-POLL_S, POLL_WHILE_DUE_S = 0.2, 0.05
+POLL_S, POLL_WHILE_DUE_S, POLL_WHILE_SOME_WAIT_S = 0.2, 0.05, 0.01
 FETCH_WAIT_MS = 15
 
 
@@ -90,22 +90,31 @@ class Consumer(driver.Consumer):
             if not self.flow_active:
                 await self.wait(cast(Any, self.can_resume_flow))
                 continue
-            wanted, all_wanted = self.engine.wanted(self._get_active_partitions())
-            if not wanted:
+            chunks = await self._fetch()
+            if chunks is None:
                 await self.engine.until_wanted()
                 continue
-            for chunk in await self._fetch(wanted, POLL_S if all_wanted else 0.01):
+            for chunk in chunks:
                 if not self.flow_active or chunk.epoch != self.engine.epoch:
                     break
                 await self._deliver(chunk)
                 await asyncio.sleep(0)
 
-    async def _fetch(self, wanted: set[TP], patience_s: float) -> list[Chunk]:
+    async def _fetch(self) -> list[Chunk] | None:
+        """None: nothing is wanted now.
+
+        That is asked when no seek is on its way any more: a rewind may have begun meanwhile, and what was fetched
+        from the old position under its epoch would be taken for what comes next.
+        """
         chunks: list[Chunk] = []
         async with self.seeking:
             if not self.flow_active:
                 return chunks
             epoch = self.engine.epoch
+            wanted, all_wanted = self.engine.wanted(self._get_active_partitions())
+            if not wanted:
+                return None
+            patience_s = POLL_S if all_wanted else POLL_WHILE_SOME_WAIT_S
             patience_s = min(patience_s, POLL_WHILE_DUE_S) if self.engine.timers_due else patience_s
             fetched = await self._getmany(active_partitions=wanted, timeout=patience_s) or {}
             for at, records in fetched.items():

@@ -42,8 +42,11 @@ class Polled:
     def __init__(self) -> None:
         self.seeking, self.flow_active, self.polls = asyncio.Lock(), True, 0
         self.chain = {AT: 5}
-        self.engine = SimpleNamespace(epoch=3, timers_due=False)
+        self.engine = SimpleNamespace(epoch=3, timers_due=False, wanted=lambda active: (set(active), True))
         self.patience: list[float] = []
+
+    def _get_active_partitions(self) -> set[TP]:
+        return {AT}
 
     async def _getmany(self, **asked: Any) -> Any:
         self.polls += 1
@@ -54,8 +57,8 @@ class Polled:
         return Consumer._chunks(cast(Any, self), at, fetched, epoch)
 
 
-def fetch(consumer: Polled, patience_s: float = 0.2) -> Any:
-    return Consumer._fetch(cast(Any, consumer), {AT}, patience_s)
+def fetch(consumer: Polled) -> Any:
+    return Consumer._fetch(cast(Any, consumer))
 
 
 async def test_r4_chunks_are_chained_through_all_that_was_fetched() -> None:
@@ -75,6 +78,17 @@ async def test_f1_no_fetch_begins_while_there_is_a_seek_and_none_after_the_flow_
         assert consumer.polls == 0
         consumer.flow_active = False
     assert await waiting == []
+    assert consumer.polls == 0
+
+
+async def test_f1_nothing_is_fetched_from_where_it_was_when_a_rewind_began_before_the_seek_was_over() -> None:
+    consumer = Polled()
+    async with consumer.seeking:
+        waiting = asyncio.ensure_future(fetch(consumer))
+        for _ in range(5):
+            await asyncio.sleep(0)
+        consumer.engine.epoch, consumer.engine.wanted = 4, lambda _: (set(), False)
+    assert await waiting is None
     assert consumer.polls == 0
 
 
