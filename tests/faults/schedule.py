@@ -11,6 +11,7 @@ from pkgutil import iter_modules
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from deploy.kafka.broker import Broker
+from deploy.kafka.kit import KAFKA_4, Release
 from tests.faults import schedules
 
 if TYPE_CHECKING:
@@ -25,8 +26,8 @@ class Brokers(Protocol):
 
 
 @contextmanager
-def one_broker(directory: Path) -> Iterator[Broker]:
-    broker = Broker(directory)
+def one_broker(directory: Path, release: Release = KAFKA_4) -> Iterator[Broker]:
+    broker = Broker(directory, release=release)
     try:
         broker.start()
         yield broker

@@ -14,7 +14,7 @@ from tests.faults.schedule import all_schedules
 from tests.faults.trial import trial
 from tests.support.kafka import Kafka
 
-BOUND_S = 240
+BOUND_S = 400
 
 
 def play(name: str, kafka: Kafka, directory: Path) -> None:
@@ -27,6 +27,11 @@ def play(name: str, kafka: Kafka, directory: Path) -> None:
 @pytest.mark.timeout(BOUND_S)
 def test_f2_killed_at_every_fault_point_nothing_is_lost_and_nothing_comes_twice(kafka: Kafka, tmp_path: Path) -> None:
     play("killed_at_fault_points", kafka, tmp_path)
+
+
+@pytest.mark.timeout(BOUND_S)
+def test_x5_killed_at_every_fault_point_in_transactions_of_version_1(kafka_version_1: Kafka, tmp_path: Path) -> None:
+    play("killed_at_fault_points", kafka_version_1, tmp_path)
 
 
 @pytest.mark.timeout(BOUND_S)

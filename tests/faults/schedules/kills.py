@@ -49,20 +49,24 @@ def killed_at_fault_points(trial: Trial) -> None:
             if point == "during_restore":
                 shutil.rmtree(trial.workers.data / "0" / "stores", ignore_errors=True)
             doomed = trial.start(fault=f"kill@{point}:0.5")
-            assert doomed.wait(40) == -signal.SIGKILL, f"{point} in turn {turn}"
+            assert doomed.wait(90) == -signal.SIGKILL, f"{point} in turn {turn}"
     trial.settle()
 
 
 @schedule(bound_s=1800)
 def killed_at_random(trial: Trial) -> None:
     """Three workers under load: 200 times one of them is killed and started again; one in ten finds no disk."""
+    kill_at_random(trial, trial.times(200, 20))
+
+
+def kill_at_random(trial: Trial, times: int) -> None:
     crowd = Crowd(trial)
     with trial.load(rate=300):
         trial.until_rebalanced()
-        for _ in range(trial.times(200, 20)):
+        for _ in range(times):
             host = trial.dice.choice(HOSTS)
             if trial.dice.random() < 0.7:  # the others die on their way
-                crowd.workers[host].until("tasks_assigned")
+                crowd.workers[host].until("tasks_assigned", within_s=90)
             pause(trial, 1.2)
             crowd.kill(host)
             if trial.dice.random() < 0.1:
@@ -96,9 +100,9 @@ def killed_during_recovery(trial: Trial) -> None:
         shutil.rmtree(trial.workers.data / "0" / "stores", ignore_errors=True)
         if turn % 2:
             doomed = trial.start(fault=f"kill@during_restore:{0.05 + trial.dice.random() / 4:.2f}")
-            doomed.wait(40)
+            doomed.wait(90)
         else:
-            trial.start().until("tasks_assigned")
+            trial.start().until("tasks_assigned", within_s=90)
             pause(trial, 0.3)
         trial.write(trial.scenario.more(200))
     for worker in trial.alive:
