@@ -81,9 +81,9 @@ class Trial:
 
     def until_rebalanced(self, since: int = 0) -> None:
         """Until somebody has taken tasks in more generations than `since`."""
-        wait_for(lambda: self.rebalances > since, "a rebalance", 40)
+        wait_for(lambda: self.rebalances > since, "a rebalance", 90)
 
-    def settle(self, within_s: float = 90.0) -> Outcome:
+    def settle(self, within_s: float = 240.0) -> Outcome:
         """Until everything is processed; then all workers stop, and everything is compared."""
         if not self.alive:
             self.ready()

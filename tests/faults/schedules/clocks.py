@@ -89,7 +89,7 @@ def down_for_ten_minutes(trial: Trial) -> None:
     waiting = [f"waiting-{n}" for n in range(200)]
     five_minutes = 5 * MINUTE_S * 1000
     trial.write(trial.scenario.add(*(Addition(name, 1, five_minutes) for name in waiting)))
-    wait_for(lambda: len(trial.kafka.read_all(trial.scenario.row.sums.name)) >= len(waiting), "all to wait", 30)
+    wait_for(lambda: len(trial.kafka.read_all(trial.scenario.row.sums.name)) >= len(waiting), "all to wait", 90)
     worker.stop()
     wall.set(10 * MINUTE_S)
     trial.write(trial.scenario.more(trial.times(20_000, 2_000)))

@@ -22,7 +22,7 @@ def joining_and_leaving(trial: Trial) -> None:
     with trial.load():
         for turn in range(trial.times(20, 2)):
             guest = trial.start(data=f"guest-{turn % 2}", leave=True)
-            guest.until("tasks_assigned")
+            guest.until("tasks_assigned", within_s=90)
             pause(trial, 2)
             assert guest.stop() == 0
     trial.settle()
@@ -32,13 +32,13 @@ def joining_and_leaving(trial: Trial) -> None:
 def restarted_in_turn(trial: Trial) -> None:
     """A rolling restart of three workers under load, SIGTERM and start, five times round."""
     workers = {host: trial.start(data=host) for host in HOSTS}
-    wait_for(lambda: len(tasks_of(*workers.values())) == TASKS, "all tasks to be taken", 40)
+    wait_for(lambda: len(tasks_of(*workers.values())) == TASKS, "all tasks to be taken", 90)
     with trial.load():
         for turn in range(trial.times(5, 1) * len(HOSTS)):
             host = HOSTS[turn % len(HOSTS)]
             assert workers[host].stop() == 0
             workers[host] = trial.start(data=host)
-            workers[host].until("tasks_assigned")
+            workers[host].until("tasks_assigned", within_s=90)
     trial.settle()
 
 

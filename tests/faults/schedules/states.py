@@ -39,7 +39,7 @@ def disk_older_than_a_tombstone(trial: Trial) -> None:
     old = trial.ready(data="old", leave=True)
     trial.write(trial.scenario.add(*(Addition(name, 7) for name in names)))
     trial.write(trial.scenario.more(200))
-    wait_for(lambda: len(trial.kafka.read_all(row.sums.name)) > 100, "sums", 30)
+    wait_for(lambda: len(trial.kafka.read_all(row.sums.name)) > 100, "sums", 90)
     old.stop()
     new = trial.ready(data="new", leave=True)
     trial.write(trial.scenario.add(*(Addition(name, act="delete") for name in names)))
@@ -102,7 +102,7 @@ def deploys_that_cannot_read_states(trial: Trial) -> None:
     names = [f"kept-{n}" for n in range(20)]
     trial.write(trial.scenario.add(*(Addition(name, 1) for name in names)))
     trial.write(trial.scenario.more(300))
-    wait_for(lambda: len(trial.kafka.read_all(trial.scenario.row.sums.name)) > 150, "sums", 30)
+    wait_for(lambda: len(trial.kafka.read_all(trial.scenario.row.sums.name)) > 150, "sums", 90)
     trial.stop()
     trial.write(trial.scenario.add(*(Addition(name, 1) for name in names)))
     bad = trial.start(misread=True)

@@ -15,11 +15,11 @@ FAILED, TWIN = 4, 3
 
 
 def until_taken_over(heir: Process) -> None:
-    heir.until("tasks_assigned", lambda events: bool(events) and len(events[-1]["tasks"]) == TASKS, 40)
+    heir.until("tasks_assigned", lambda events: bool(events) and len(events[-1]["tasks"]) == TASKS, 90)
 
 
 def until_frozen(zombie: Process) -> None:
-    wait_for(lambda: "fault stop@" in zombie.log.read_text(), "the worker to stop itself", 40)
+    wait_for(lambda: "fault stop@" in zombie.log.read_text(), "the worker to stop itself", 90)
 
 
 def until_it_says_so(zombie: Process, joined: int) -> None:
@@ -35,7 +35,7 @@ def until_it_says_so(zombie: Process, joined: int) -> None:
         again = zombie.log.read_text().count("fault stop@") > met  # it stopped itself once more, so it has joined
         return again or len(zombie.events("tasks_assigned")) > joined
 
-    wait_for(said, "the frozen one's word", 30)
+    wait_for(said, "the frozen one's word", 90)
 
 
 @schedule(bound_s=420)
