@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Collection
 from pathlib import Path
 from time import monotonic
 from typing import Any, NamedTuple
 
 from aiokafka.client import AIOKafkaClient
+from aiokafka.errors import KafkaError
 from aiokafka.structs import TopicPartition
 
 from app.engine.codes import UNREACHABLE
+from app.engine.ends import Bounds, bounds
 from app.engine.engine import Engine
+from app.engine.holders import Holder, holder
 from app.engine.owned import Owned
-from app.engine.protocol import DescribeProducers
+from app.engine.progress import Progress
 from app.engine.sweep import sweep
+from app.engine.views import Followed
 from app.telemetry import metrics
+from app.telemetry.logs import log
 
 BEAT_S = 1.0
 SWEEP_S = 3_600.0
@@ -31,21 +37,25 @@ class Finding(NamedTuple):
 
 
 class Pulse:
-    def __init__(self, engine: Engine, client: AIOKafkaClient, stores: Path) -> None:
-        self.engine, self._client, self._stores = engine, client, stores
+    def __init__(self, engine: Engine, client: AIOKafkaClient, stores: Path, views: Collection[Followed[Any]]) -> None:
+        self.engine, self._client, self._stores, self._views = engine, client, stores, views
         self._sweep_at = monotonic() + SWEEP_S
-        self._open_since: dict[TopicPartition, float] = {}
-        self._producers: dict[TopicPartition, int | None] = {}
+        self._viewed_at = monotonic()
+        self._bounds: dict[TopicPartition, Bounds] = {}
+        self._away: tuple[float, str] | None = None  # since when the ends of our logs cannot be told, and why
+        self._holders: dict[TopicPartition, Holder] = {}
+        self._named: set[str] = set()
+        self.progress = Progress()
 
     async def run(self) -> None:
-        """Until cancelled."""
+        """Until cancelled. What waits for a broker does not hold up what tells that it is away."""
+        await asyncio.gather(self._beat(), self._ask())
+
+    async def _beat(self) -> None:
         while True:
             await asyncio.sleep(BEAT_S)
             self._measure()
             self._sweep()
-            for at, since in list(self._open_since.items()):
-                if monotonic() - since > HELD_S and at not in self._producers:
-                    self._producers[at] = await self._holder(at)
 
     def _sweep(self) -> None:
         if monotonic() > self._sweep_at:
@@ -53,94 +63,112 @@ class Pulse:
             sweep(self._stores, [owned.task.name for owned in self.engine.owned.values()])
 
     def _measure(self) -> None:
+        now, tasks = monotonic(), list(self.engine.owned.values())
+        self.progress.measure(tasks, self._bounds, self.engine.sight, now)
+        if self._broker_trouble() or self.engine.assignment.joining_since is not None:
+            self.progress.excuse(now)
         states: dict[tuple[str, ...], float] = {}
-        lags: dict[tuple[str, ...], float] = {}
-        for owned in self.engine.owned.values():
+        for owned in tasks:
             states[owned.state,] = states.get((owned.state,), 0) + 1
-            for at, lag in self.lag(owned).items():
-                lags[at.topic, str(at.partition)] = lag
         metrics.TASKS.replace(states)
-        metrics.LAG.replace(lags)
+        metrics.LAG.replace(
+            {(at.topic, str(at.partition)): float(stand.lag) for at, stand in self.progress.stands.items()}
+        )
         metrics.BROKER_UP.set((), 0 if self._broker_trouble() else 1)
-        self._note_open_transactions()
+        self._tell_stuck()
 
-    def _seen(self, at: TopicPartition) -> Any:
-        found = self.engine.sight(at)
-        return found[1] if found else None
+    def _tell_stuck(self) -> None:
+        """One line in the log for each that begins to stand still: whoever restarts the worker loses its memory."""
+        stuck = {finding.what.partition(" stuck ")[0]: finding.what for finding in self.findings() if finding.dead}
+        for what in stuck.keys() - self._named:
+            log.error("stuck", what=stuck[what])
+        self._named = set(stuck)
 
-    def lag(self, owned: Owned) -> dict[TopicPartition, int]:
-        """Against the stable offset: what an open transaction hides is not ours to read yet."""
-        found = {}
-        for at in owned.sources:
-            seen, position = self._seen(at), owned.task.positions.get(at.topic)
-            if seen is not None and position is not None:
-                found[at] = max(0, seen.stable_offset - max(position, seen.offset if seen.empty else 0))
-        return found
+    async def _ask(self) -> None:
+        """The leaders, where logs end; the brokers, whose transaction it is that hides an end."""
+        while True:
+            await asyncio.sleep(BEAT_S)
+            tasks = list(self.engine.owned.values())
+            asked = [at for owned in tasks for at in (*owned.sources, *(() if owned.ready else (owned.changelog,)))]
+            try:
+                async with asyncio.timeout(BROKER_S):
+                    self._bounds = await bounds(self._client, asked)
+                    self._away = None
+                    await self._name_holders()
+            except (*UNREACHABLE, KafkaError) as error:
+                self._away = self._away or (monotonic(), repr(error))
+                self._client.force_metadata_update()
 
-    def _note_open_transactions(self) -> None:
-        for owned in self.engine.owned.values():
-            for at in owned.sources:
-                seen = self._seen(at)
-                if seen is not None and seen.high_watermark > seen.stable_offset:
-                    self._open_since.setdefault(at, monotonic())
-                else:
-                    self._open_since.pop(at, None)
-                    self._producers.pop(at, None)
-
-    async def _holder(self, at: TopicPartition) -> int | None:
-        """The producer id of the oldest open transaction on the partition."""
-        leader = self._client.cluster.leader_for_partition(at)
-        try:
-            answer = await self._client.send(leader, DescribeProducers([(at.topic, [at.partition], {})], {}))
-        except UNREACHABLE:
-            return None
-        producers = [p for _, partitions, _ in answer.topics for found in partitions for p in found[3] or ()]
-        opened = sorted((p[5], p[0]) for p in producers if p[5] >= 0)
-        return opened[0][1] if opened else None
+    async def _name_holders(self) -> None:
+        now = monotonic()
+        self.progress.note_hidden(self._bounds, now)
+        hidden = self.progress.hidden(HELD_S, now)
+        self._holders = {at: known for at, known in self._holders.items() if at in hidden}
+        for at in hidden:
+            if at not in self._holders and (found := await holder(self._client, at)):
+                self._holders[at] = found
 
     def _broker_trouble(self) -> str:
-        trouble = self.engine.transactions.trouble
-        return trouble[1] if trouble and monotonic() - trouble[0] > BROKER_S else ""
+        for trouble in (self.engine.transactions.trouble, self._away):
+            if trouble and monotonic() - trouble[0] > BROKER_S:
+                return trouble[1]
+        return ""
 
     def findings(self) -> list[Finding]:
-        now, engine = monotonic(), self.engine
+        now = monotonic()
         found = [*self._whole_worker(now)]
-        for owned in engine.owned.values():
+        for owned in self.engine.owned.values():
             found += self._of_task(owned, now)
-        for at, since in self._open_since.items():
-            if now - since > HELD_S:
-                found.append(
-                    Finding(f"{at.topic}/{at.partition} held: open transaction of producer {self._producers.get(at)}")
-                )
+        for at, held_s in self.progress.hidden(HELD_S, now).items():
+            by = self._holders.get(at, "unknown")
+            found.append(Finding(f"{at.topic}/{at.partition} held: open transaction of {by} for {held_s:.0f} s"))
         return found
 
     def _whole_worker(self, now: float) -> list[Finding]:
-        engine, found = self.engine, []
-        if now - engine.ticked_at > LOOP_S:
-            found.append(Finding(f"the loop has not run for {now - engine.ticked_at:.0f} s", dead=True, unready=True))
+        engine, found, away = self.engine, [], self._broker_trouble()
+        if unread := [view.name for view in self._views if not view.read]:
+            self._viewed_at = now
+            found.append(Finding(f"reading views: {', '.join(unread)}", unready=True))
+        stood = now - max(engine.ticked_at, self._viewed_at)
+        if stood > LOOP_S:
+            found.append(Finding(f"the loop has not run for {stood:.0f} s", dead=True, unready=True))
         if (since := engine.assignment.joining_since) is not None:
-            joining = now - since
-            found.append(Finding(f"joining the group for {joining:.0f} s", dead=joining > JOINING_S, unready=True))
-        if trouble := self._broker_trouble():
-            found.append(Finding(f"broker away: {trouble}", unready=True))
+            joining = now - max(since, self._viewed_at)
+            dead = joining > JOINING_S and not away
+            found.append(Finding(f"joining the group for {joining:.0f} s", dead=dead, unready=True))
+        if away:
+            found.append(Finding(f"broker away: {away}", unready=True))
         return found
 
     def _of_task(self, owned: Owned, now: float) -> list[Finding]:
         name, waiting = owned.task.name, owned.task.waiting
         if not owned.ready:
             restoring = now - owned.since
-            what = f"{name} restoring for {restoring:.0f} s, {owned.left} offsets left"
+            how_far = f"{owned.restored} rows read, {owned.left} offsets left"
+            what = f"{name} restoring for {restoring:.0f} s, {how_far}"
             return [Finding(what, unready=restoring > RESTORING_S)] if restoring > 1 else []
         if waiting is not None:
             return [Finding(f"{name} held: waits for {waiting.key} of {waiting.view}")]
+        found = [self._stuck(owned, at, now) for at in owned.sources]
         if owned.timers.held is not None:
             at = owned.timers.held.at
-            return [Finding(f"{name} timers held: {at.topic}/{at.partition} may still hide records")]
-        behind = sum(self.lag(owned).values())
-        if behind and now - max(owned.moved_at, owned.since) > STUCK_S and not self._broker_trouble():
-            return [
-                Finding(
-                    f"{name} has not moved for {now - owned.moved_at:.0f} s with {behind} records to read", dead=True
-                )
-            ]
-        return []
+            found.append(Finding(f"{name} timers held: {at.topic}/{at.partition} may still hide records"))
+        return [finding for finding in found if finding is not None]
+
+    def _stuck(self, owned: Owned, at: TopicPartition, now: float) -> Finding | None:
+        stand = self.progress.stands.get(at)
+        if stand is None or not stand.lag or now - stand.since <= STUCK_S:
+            return None
+        where = f"{at.topic}/{at.partition} of {owned.task.name} stuck for {now - stand.since:.0f} s"
+        return Finding(f"{where} at {stand.reached}, {stand.lag} offsets to read: {self._why(owned, at)}", dead=True)
+
+    def _why(self, owned: Owned, at: TopicPartition) -> str:
+        """How far its newest record came."""
+        trouble, chunks = self.engine.transactions.trouble, owned.chunks.get(at.topic, 0)
+        processed, committed = owned.task.positions[at.topic], owned.task.committed[at.topic]
+        if processed > committed:
+            return f"processed up to {processed} and not committed{f', {trouble[1]}' if trouble else ''}"
+        if chunks:
+            return f"{chunks} chunks were fetched and are not processed"
+        sight = self.engine.sight(at)
+        return f"nothing is fetched, the consumer is at {sight[0] if sight else 'no position'}"

@@ -128,7 +128,7 @@ class Worker:
         self.app.conf.PartitionAssignor = partial(TaskAssignor, me=me)
         self._hear_the_group()
         self.engine = self.app.engine = self._engine()
-        self.pulse = Pulse(self.engine, self.client, self.slot.directory / STORES)
+        self.pulse = Pulse(self.engine, self.client, self.slot.directory / STORES, self.views.values())
         async with around(self), self._background():
             await before_joining(self)
             await self.app.start()
@@ -260,13 +260,14 @@ class Worker:
     @asynccontextmanager
     async def _background(self) -> AsyncIterator[None]:
         """Views are read to their ends first; then they follow, the engine beats, and garbage is left alone."""
+        beats = [self._guarded(self.pulse.run())]
         await asyncio.gather(*(view.read_to_end() for view in self.views.values()))
         gc.collect()
         gc.freeze()
         gc.set_threshold(50_000, 20, 50)
-        beats = [self._guarded(view.follow()) for view in self.views.values()]
+        beats += [self._guarded(view.follow()) for view in self.views.values()]
         watch = cluster.watch(self.client, self.cluster, self._check_counts)
-        others = (self.engine.run(), self.pulse.run(), self.engine.assignment.roll.run(), watch)
+        others = (self.engine.run(), self.engine.assignment.roll.run(), watch)
         beats += [self._guarded(beat) for beat in others]
         try:
             yield

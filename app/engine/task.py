@@ -90,7 +90,7 @@ class Task:
     def forget(self) -> None:
         """Back to what is committed."""
         meta = self.store.meta
-        self.positions: dict[str, int] = self._start | dict(meta.positions)
+        self.positions = self.committed
         self.now_ms, self.cursor, self.marks = meta.now_ms, meta.cursor, dict(meta.marks)
         self.records, self.fired, self.sent = 0, 0, False
         self.fates = expired(meta.expired)
@@ -98,6 +98,11 @@ class Task:
         self._gone: list[Entry] = []
         for cache in self.caches.values():
             cache.drop()
+
+    @property
+    def committed(self) -> dict[str, int]:
+        """Where it goes on after a crash, by topic."""
+        return self._start | dict(self.store.meta.positions)
 
     def rewind(self) -> None:
         """Forget, and take care until everything that had been read or fired is so again."""

@@ -29,6 +29,7 @@ class Followed(Generic[V]):
         self._offsets = dict.fromkeys(range(partitions), 0)
         self._asked: dict[str, int] = {}  # missing key -> the round after which it is certainly absent
         self._round = 0
+        self.read = False  # to its end, once
 
     def get(self, key: str) -> V | None:
         found = self.content.get(key)
@@ -49,6 +50,7 @@ class Followed(Generic[V]):
         if all(whole):
             self._round += 1
             self._asked = {key: certain for key, certain in self._asked.items() if self._round < certain + ANSWER_HOLDS}
+        self.read = True
         metrics.VIEWS_READY.set((self.name,), 1)
 
     async def follow(self) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 import pytest
 from aiokafka.client import CoordinationType
@@ -13,7 +13,7 @@ from confluent_kafka import TopicPartition as Place
 
 from app.engine import recovery, startup
 from app.engine.codes import Fenced, UnpinnedRecord
-from app.engine.pulse import Pulse
+from app.engine.holders import holder
 from app.engine.recovery import Refused, restore, stable_offsets
 from app.engine.rocks import Identity, RocksStore
 from app.engine.transaction import Claim, Transactions
@@ -160,12 +160,12 @@ async def test_t3_positions_are_read_when_no_transaction_may_still_change_them(
 
 
 async def test_h1_who_holds_a_partition_by_an_open_transaction_is_told(
-    client: LossyClient, topic: str, prefix: str, tmp_path: Path
+    client: LossyClient, topic: str, prefix: str
 ) -> None:
-    mine, pulse = await transactions(client, prefix), Pulse(cast(Any, None), client, tmp_path)
+    mine = await transactions(client, prefix)
     await mine._produce_all(batches(topic, b"held", number=1), {})
-    assert await pulse._holder(TopicPartition(topic, 1)) == mine._producer_id
-    assert await pulse._holder(TopicPartition(topic, 0)) is None
+    assert await holder(client, TopicPartition(topic, 1)) == (mine._producer_id, mine._id)
+    assert await holder(client, TopicPartition(topic, 0)) is None
 
 
 @either_version

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 from aiokafka.consumer.group_coordinator import GroupCoordinator
 from faust.transport.drivers.aiokafka import ConsumerRebalanceListener
 
-from app.engine import cluster
+from app.engine import cluster, fetch, pulse, recovery
 from app.engine.assignor import TaskAssignor
+from app.engine.engine import Engine
+from app.engine.owned import Owned
+from app.engine.transaction import Transactions
+
+VICTIM = 1  # the partition that hangs
+IMPATIENT_S = 3.0
 
 
 class Sabotage(RuntimeError):
@@ -27,15 +34,41 @@ async def _untold(*_: Any, **__: Any) -> Any:
     return {}
 
 
-PLACES = {
-    "assignor": (TaskAssignor, "assign", _broken_now),
-    "listener": (ConsumerRebalanceListener, "on_partitions_assigned", _broken),
-    "coordinator": (GroupCoordinator, "ensure_coordinator_known", _broken),
-    "limits": (cluster, "limits", _untold),
+async def _never(*_: Any, **__: Any) -> Any:
+    await asyncio.Event().wait()
+
+
+_wants, _process, _apply = Owned.wants, Engine.process, recovery._apply
+
+
+def _wants_others(owned: Owned, topic: str) -> bool:
+    return owned.number != VICTIM and _wants(owned, topic)
+
+
+async def _process_others(engine: Engine, chunk: Any) -> None:
+    await (_never() if chunk.at.partition == VICTIM else _process(engine, chunk))
+
+
+async def _apply_slowly(*given: Any) -> None:
+    await _apply(*given)
+    await asyncio.sleep(0.5)
+
+
+PLACES: dict[str, list[tuple[Any, str, Any]]] = {
+    "assignor": [(TaskAssignor, "assign", _broken_now)],
+    "listener": [(ConsumerRebalanceListener, "on_partitions_assigned", _broken)],
+    "coordinator": [(GroupCoordinator, "ensure_coordinator_known", _broken)],
+    "limits": [(cluster, "limits", _untold)],
+    "fetch": [(Owned, "wants", _wants_others)],
+    "agent": [(Engine, "process", _process_others)],
+    "commit": [(Transactions, "commit", _never)],
+    "restore": [(recovery, "_apply", _apply_slowly), (fetch, "STEP_BYTES", 1)],
+    "impatience": [(pulse, name, IMPATIENT_S) for name in ("RESTORING_S", "STUCK_S", "HELD_S", "JOINING_S")],
 }
 
 
-def sabotage(place: str) -> None:
-    """An error where Faust alone would go on, or hang, without a line in the log (T7), or a question not answered."""
-    owner, name, broken = PLACES[place]
-    setattr(owner, name, broken)
+def sabotage(places: str) -> None:
+    """Errors where Faust alone would go on, or hang without a line in the log (T7); things that never end; haste."""
+    for place in places.split(","):
+        for owner, name, broken in PLACES[place]:
+            setattr(owner, name, broken)

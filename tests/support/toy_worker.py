@@ -1,6 +1,6 @@
 """A worker process of the toy row: `python -m tests.support.toy_worker BOOTSTRAP PREFIX DATA [OPTIONS]`.
 
-OPTIONS is JSON: fields of the Plan; `sabotage`, the name of something to break; `wall`, the file that moves the clock.
+OPTIONS is JSON: fields of the Plan; `sabotage`, names of things to break; `wall`, the file that moves the clock.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from app.telemetry import logs
 from tests.support.sabotage import sabotage
 from tests.support.toy import Account, Misread, noting, toy
 from tests.support.wall import hang_up
+from tests.support.watched import serving
 
 
 @asynccontextmanager
@@ -61,7 +62,7 @@ async def main(bootstrap: str, prefix: str, data: str, options: str = "{}") -> N
     except BrokerError as error:
         logs.log.error("worker_failed", error=repr(error), exit_code=FAILED)
         sys.exit(FAILED)
-    await worker.run(alone, at_once)
+    await worker.run(alone if worker.port is None else serving, at_once)
 
 
 if __name__ == "__main__":
