@@ -32,8 +32,8 @@ def test_of_three_brokers_two_take_and_give_what_is_written(brokers: Brokers) ->
 
 
 def test_clients_of_the_second_door_go_through_the_proxy(tmp_path: Path) -> None:
-    with proxied_broker(tmp_path) as (broker, between):
-        through, past = Kafka(f"127.0.0.1:{between.port}"), Kafka(broker.bootstrap)
+    with proxied_broker(tmp_path) as cluster:
+        through, past, between = Kafka(cluster.through), Kafka(cluster.bootstrap), cluster.proxy
         through.create("orders", partitions=1)
         through.write("orders", ("o-1", b"through"))
         between.cut()

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 from deploy.kafka import Broker, ports
 from deploy.kafka.broker import make_archive
@@ -88,8 +89,23 @@ def three_brokers(directory: Path) -> Iterator[Brokers]:
         brokers.stop()
 
 
+class Proxied(NamedTuple):
+    """`bootstrap` leads past the proxy, `through` leads through it."""
+
+    broker: Broker
+    proxy: Proxy
+
+    @property
+    def bootstrap(self) -> str:
+        return self.broker.bootstrap
+
+    @property
+    def through(self) -> str:
+        return f"127.0.0.1:{self.proxy.port}"
+
+
 @contextmanager
-def proxied_broker(directory: Path) -> Iterator[tuple[Broker, Proxy]]:
+def proxied_broker(directory: Path) -> Iterator[Proxied]:
     """One broker with two doors: its own port, and one whose clients only ever hear of the proxy's port."""
     broker = Broker(directory)
     inner, outer = ports.free(2)
@@ -102,7 +118,7 @@ def proxied_broker(directory: Path) -> Iterator[tuple[Broker, Proxy]]:
     with proxy(outer, inner) as between:
         try:
             broker.start()
-            yield broker, between
+            yield Proxied(broker, between)
         finally:
             broker.kill()
 

@@ -80,7 +80,7 @@ def broker_frozen_for_a_minute(trial: Trial) -> None:
 
 @schedule(bound_s=600, brokers=three_brokers)
 def one_of_three_brokers_killed(trial: Trial) -> None:
-    """Each of three brokers in turn, twice, is killed with -9 under load and comes back: leaders and coordinators move."""
+    """Each of three brokers, twice, is killed with -9 under load and comes back: leaders and coordinators move."""
     brokers = three(trial)
     with kept(trial) as worker:
         for node in trial.dice.sample(sorted(brokers.nodes), 3)[: trial.times(3, 1)] * trial.times(2, 1):
@@ -97,7 +97,7 @@ def one_of_three_brokers_killed(trial: Trial) -> None:
 
 @schedule(bound_s=400, brokers=three_brokers)
 def one_of_three_brokers_frozen(trial: Trial) -> None:
-    """Each of three brokers in turn freezes for 15 s under load: others lead, and it wakes up believing that it does."""
+    """Each of three brokers freezes for 15 s under load: others lead, and it wakes up believing that it still does."""
     brokers = three(trial)
     with kept(trial) as worker:
         for node in trial.dice.sample(sorted(brokers.nodes), 3)[: trial.times(3, 1)]:
