@@ -93,12 +93,14 @@ class Engine:
         """In stretches of a few ms; False when the task waits for a view."""
         if chunk.epoch != self.epoch:
             return True
-        at = self._begin(owned, chunk)
+        at, reached = self._begin(owned, chunk), owned.task.positions[chunk.at.topic]
         while at < len(chunk.records):
             await self._until_room(chunk)
             if chunk.epoch != self.epoch or not owned.ready:
                 return True
+            self._check_still(owned, chunk, reached)
             begin, at = at, self._stretch(owned, chunk, at)
+            reached = owned.task.positions[chunk.at.topic]
             if at > begin:
                 fault_point("after_decide")
                 owned.processed(chunk.at.topic, chunk.records[at - 1].timestamp, self.clock.now_ms())
@@ -132,6 +134,14 @@ class Engine:
         if chunk.start > position:
             raise Gap(f"{chunk.at.topic}/{chunk.at.partition}: a chunk starts at {chunk.start}, expected {position}")
         return next((n for n, record in enumerate(chunk.records) if record.offset >= position), len(chunk.records))
+
+    def _check_still(self, owned: Owned, chunk: Any, reached: int) -> None:
+        """Raises Gap: a task that was set back reads again, it does not go on."""
+        position = owned.task.positions[chunk.at.topic]
+        if position != reached:
+            raise Gap(
+                f"{chunk.at.topic}/{chunk.at.partition}: set back to {position} in a chunk that stood at {reached}"
+            )
 
     def _share(self, owned: Owned, chunk: Any, at: int) -> Any:
         """All of the chunk, or one record when each shall have its own transaction."""

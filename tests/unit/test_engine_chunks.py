@@ -36,6 +36,43 @@ def test_r4_records_may_leave_holes_and_what_is_known_is_passed_over() -> None:
     assert begin(13, Chunk(AT, records(9, 12), 7, 1)) == 2
 
 
+class Worked:
+    """What an engine's `_work` uses of itself; each stretch is one record."""
+
+    def __init__(self, set_back_to: int) -> None:
+        self.epoch, self.clock = 1, SimpleNamespace(now_ms=lambda: 0)
+        self.committer = SimpleNamespace(noted=lambda: None)
+        self.task = SimpleNamespace(positions={AT.topic: 7}, waiting=None)
+        self.owned = SimpleNamespace(task=self.task, ready=True, processed=lambda *_: None)
+        self.done, self._set_back_to = 0, set_back_to
+
+    async def _until_room(self, _chunk: Chunk) -> None:
+        if self.task.positions[AT.topic] == 9:
+            self.task.positions[AT.topic] = self._set_back_to
+
+    def _stretch(self, _owned: Any, chunk: Chunk, at: int) -> int:
+        self.task.positions[AT.topic] = chunk.records[at].offset + 1
+        return at + 1
+
+    def _begin(self, owned: Any, chunk: Chunk) -> int:
+        return Engine._begin(cast(Any, self), owned, chunk)
+
+    def _check_still(self, owned: Any, chunk: Chunk, reached: int) -> None:
+        Engine._check_still(cast(Any, self), owned, chunk, reached)
+
+    def _done(self, _owned: Any, chunk: Chunk) -> None:
+        self.done += len(chunk.records)
+
+
+async def test_r4_a_task_that_is_set_back_within_a_chunk_never_goes_on_behind_it() -> None:
+    chunk = Chunk(AT, records(7, 8, 9), 7, 1)
+    steady, shaken = Worked(9), Worked(7)
+    assert await Engine._work(cast(Any, steady), cast(Any, steady.owned), chunk)
+    assert steady.done == 3
+    with pytest.raises(Gap, match="orders/1: set back to 7 in a chunk that stood at 9"):
+        await Engine._work(cast(Any, shaken), cast(Any, shaken.owned), chunk)
+
+
 class Polled:
     """What a consumer's `_fetch` uses of itself."""
 
