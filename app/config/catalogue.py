@@ -11,6 +11,7 @@ from app.config.resilience import RESILIENCE
 from app.config.units import TEXT, duration, many, matching, only, size, whole, word
 
 HOST_AND_PORT = matching(r"[^\s,:/]+:\d{1,5}|\[[0-9a-fA-F:]+\]:\d{1,5}", "host:port")
+ADVERTISED = matching(r"http://([^\s/:]+|\[[0-9a-fA-F:]+\])(:\d{1,5})?", "http://host or http://host:port")
 TOPIC = matching(r"[A-Za-z0-9._-]{1,249}", "a topic's name (letters, digits, `.`, `_`, `-`)")
 NAME = matching(r"[a-z][a-z0-9-]{0,62}", "a name of lower case letters, digits and `-`")
 PLAINTEXT = word("PLAINTEXT", unsupported=("SSL", "SASL_PLAINTEXT", "SASL_SSL"))
@@ -111,6 +112,12 @@ IOPT = (
         matching(r"[A-Za-z0-9._~-]+", "letters, digits, `.`, `_`, `~`, `-`"),
         "local",
         "what stands in ce_source, as /iopt/<cluster>",
+    ),
+    Key(
+        "iopt.advertised-url",
+        ADVERTISED,
+        None,
+        "where other workers reach this one's HTTP, its own port if none; else server.address, or the host's name",
     ),
     Key(
         "iopt.data-dir",

@@ -31,6 +31,7 @@ class Settings:
     auto_offset_reset: str
     host: str
     port: int
+    advertised_url: str
     port_is_fixed: bool  # IOPT_PORT: taken as it is, whatever the worker's slot
     partitions: int
     replication_factor: int
@@ -91,6 +92,7 @@ def build(bound: Bound) -> Settings:
         auto_offset_reset=bound.get("spring.kafka.consumer.auto-offset-reset"),
         host=bound.get("server.address"),
         port=bound.get("server.port"),
+        advertised_url=bound.get("iopt.advertised-url") or "",
         port_is_fixed=bound.origin("server.port") == "IOPT_PORT",
         partitions=bound.get("iopt.partitions"),
         replication_factor=bound.get("iopt.replication-factor"),

@@ -15,6 +15,7 @@ from app.domain.saga_state import STATES, Progress, Saga, StepState
 from tables.saga import sagas
 
 from .ask import after, asked, cursor_after, limit, refuse_others
+from .owner import SOON, from_owner
 from .problem import Problem, reply
 from .service import Elsewhere, Restoring
 
@@ -42,9 +43,9 @@ async def one(request: web.Request) -> web.Response:
     wanted = _saga_id(request)
     found = asked(request).read(sagas, wanted)
     if isinstance(found, Elsewhere):
-        raise Problem(503, f"{wanted} is kept by {found.owner or 'another worker'}: that one must be asked")
+        return await from_owner(request, wanted, found.owner)
     if isinstance(found, Restoring):
-        raise Problem(503, f"{wanted} is being restored by this worker: ask again later")
+        raise Problem(503, f"{wanted} is being restored by this worker: ask again later", headers=SOON)
     if found.value is None:
         raise Problem(404, f"there is no saga {wanted}")
     return reply({**_row(found.value), "steps": _steps(found.value), "as_of_at": found.as_of_at})

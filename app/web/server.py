@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from . import breakers, health, metrics, sagas
+from . import breakers, health, metrics, owner, sagas
 from .ask import SERVICE
 from .problem import Handler, Problem, as_problems
 from .service import Service
@@ -15,6 +15,7 @@ SHUTDOWN_S = 2.0
 def application(service: Service) -> web.Application:
     app = web.Application(middlewares=[as_problems])
     app[SERVICE] = service
+    app.cleanup_ctx.append(owner.client)
     app.add_routes(
         [
             web.get("/actuator", health.links),

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from app.config import Settings
 from app.domain.breaker import Policy
 from app.engine.owned import Owned
+from app.engine.placement import TaskId
 from app.engine.processor import Table
 from app.engine.pulse import Pulse
 from app.engine.service import Worker
@@ -50,7 +51,12 @@ class Answers:
         worker = self._worker
         return {
             "app": {"name": self._settings.application, "version": worker.plan.version},
-            "worker": {"slot": worker.slot.number, "instance": worker.slot.instance, "group": worker.plan.group},
+            "worker": {
+                "slot": worker.slot.number,
+                "instance": worker.slot.instance,
+                "group": worker.plan.group,
+                "url": worker.url,
+            },
             "cluster": {"id": worker.cluster.id},
         }
 
@@ -60,12 +66,20 @@ class Answers:
     def read(self, table: Table[S], key: str) -> Stored[S] | Elsewhere | Restoring:
         raw_key = key.encode()
         row = next(row for row, sub in self._worker.subs.items() if table in sub.tables)
-        owned = self._worker.engine.owned.get((row, partition(raw_key, self._worker.plan.partitions)))
+        task = row, partition(raw_key, self._worker.plan.partitions)
+        owned = self._worker.engine.owned.get(task)
         if owned is None:
-            return Elsewhere()
+            return self._elsewhere(task)
         if not owned.ready:
             return Restoring()
         return Stored(owned.task.read(table.id, raw_key), owned.store.meta.now_ms)
+
+    def _elsewhere(self, task: TaskId) -> Elsewhere | Restoring:
+        members = self._worker.engine.assignment.roll.members
+        owner = members.owner(task)
+        if owner == self._worker.slot.instance:
+            return Restoring()
+        return Elsewhere(members.seats[owner].url or None if owner else None)
 
     def scan(self, table: Table[S], prefix: str, after: str, limit: int, mark: int | None) -> Page[S]:
         tasks = self._of(table)

@@ -62,6 +62,7 @@ def plan_of(settings: Settings, own: Sequence[Definition], *, leave: bool = Fals
         host=settings.host,
         port=settings.port,
         port_is_fixed=settings.port_is_fixed,
+        advertised=settings.advertised_url,
         leave=leave,
     )
 

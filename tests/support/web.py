@@ -60,6 +60,9 @@ class Site:
         self.url = "http://{}:{}".format(*runner.addresses[0][:2])
         self._client = client
 
+    def request(self, method: str, path: str) -> Any:
+        return self._client.request(method, self.url + path)
+
     async def get(self, path: str, **headers: str) -> tuple[int, Any]:
         async with self._client.get(self.url + path, headers=headers) as response:
             return response.status, await response.json(content_type=None)

@@ -5,7 +5,6 @@ import pytest
 from app.domain.ids import saga_id
 from app.domain.messages import Error
 from app.domain.saga_state import Open, Progress, Saga, State, StepState, Wait
-from app.web.service import Elsewhere
 from tests.support.web import AS_OF_AT, OneWorker, site
 
 
@@ -124,14 +123,6 @@ async def test_an_undone_step_names_its_undo(served, worker):
 async def test_a_key_is_given_as_it_is_with_its_slashes_encoded(served):
     status, body = await served.get("/sagas/order/INV%2F2026%2F17")
     assert (status, body["key"], body["stuck"]) == (200, "INV/2026/17", "refund-refused")
-
-
-async def test_a_saga_of_another_worker_names_who_must_be_asked(served, worker):
-    worker.elsewhere = {"order/o-1": Elsewhere("http://10.0.0.2:8105"), "order/o-2": Elsewhere()}
-    for key, owner in (("o-1", "http://10.0.0.2:8105"), ("o-2", "another worker")):
-        problem = await served.problem("GET", f"/sagas/order/{key}")
-        assert problem["status"] == 503
-        assert f"is kept by {owner}: that one must be asked" in problem["detail"]
 
 
 async def test_an_unknown_saga_is_not_found(served):
