@@ -47,23 +47,13 @@ def killed_at_fault_points(trial: Trial) -> None:
     Records keep coming, so that each point is passed until it kills; a restore ends, so it kills at once.
     """
     trial.ready().kill()
-<<<<<<< ours
-    for turn in range(trial.times(10, 1)):
-        for point in POINTS:
-            trial.write(trial.scenario.more(200))
-            if point == "during_restore":
-                shutil.rmtree(trial.workers.data / "0" / "stores", ignore_errors=True)
-            doomed = trial.start(fault=f"kill@{point}:0.5")
-            assert doomed.wait(90) == -signal.SIGKILL, f"{point} in turn {turn}"
-=======
     with trial.load():
         for turn in range(trial.times(10, 1)):
             for point in POINTS:
                 if point == "during_restore":
                     shutil.rmtree(trial.workers.data / "0" / "stores", ignore_errors=True)
                 doomed = trial.start(fault=f"kill@{point}:{CHANCES.get(point, 0.5)}")
-                assert doomed.wait(40) == -signal.SIGKILL, f"{point} in turn {turn}"
->>>>>>> theirs
+                assert doomed.wait(90) == -signal.SIGKILL, f"{point} in turn {turn}"
     trial.settle()
 
 
