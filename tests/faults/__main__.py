@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import argparse
-import os
 import random
+import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+
+import msgspec
 
 from tests.faults.report import page
 from tests.faults.run import WORK, Result, run
 from tests.faults.schedule import Schedule, all_schedules
 
+RESULTS = WORK / "results"
 DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "faults.md"
 
 
@@ -27,14 +30,20 @@ def main() -> int:
     if given.list:
         sys.stdout.writelines(f"{one.name:36} {one.what}\n" for one in chosen)
         return 0
-    load = os.getloadavg()[0]
-    results = [play(one, given.seed, given.short) for one in chosen]
-    text = page(results, load)
     if not given.only and not given.short:
-        DOCUMENT.write_text(text)
+        shutil.rmtree(RESULTS, ignore_errors=True)
+    results = [play(one, given.seed, given.short) for one in chosen]
     wrong = [result for result in results if result.wrong]
     say(f"{len(results) - len(wrong)} of {len(results)} schedules passed")
     return 1 if wrong else 0
+
+
+def kept(result: Result) -> None:
+    """And the page renewed: a set that is broken off has said what it found."""
+    RESULTS.mkdir(parents=True, exist_ok=True)
+    (RESULTS / f"{result.name}.json").write_bytes(msgspec.json.encode(result))
+    found = [msgspec.json.decode(file.read_bytes(), type=Result) for file in RESULTS.glob("*.json")]
+    DOCUMENT.write_text(page(list(all_schedules().values()), {one.name: one for one in found}))
 
 
 def choose(only: str) -> Sequence[Schedule]:
@@ -51,6 +60,8 @@ def play(schedule: Schedule, seed: int | None, short: bool) -> Result:
     again = f"python -m tests.faults --only {schedule.name} --seed {seed}{' --short' if short else ''}"
     say(f"{schedule.name}: seed {seed}, again with: {again}")
     result = run(schedule, seed, short)
+    if not short:
+        kept(result)
     outcome = f"FAILED, see {WORK / schedule.name}: {result.wrong}" if result.wrong else f"equal {result.remarks}"
     say(
         f"  {result.seconds:.0f} s, {result.kills} kills, {result.rebalances} rebalances, "

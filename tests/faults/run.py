@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import signal
+import subprocess
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from time import monotonic
-from typing import Any, NamedTuple
+from typing import Any
+
+import msgspec
+from msgspec.structs import replace
 
 from tests.faults.schedule import Schedule
 from tests.faults.trial import Trial, trial
@@ -21,12 +26,14 @@ class Hung(AssertionError):
     """The schedule has not ended within its bound."""
 
 
-class Result(NamedTuple):
-    """`wrong` is empty for a schedule that passed."""
+class Result(msgspec.Struct, frozen=True):
+    """`wrong` is empty for a schedule that passed; `load` is the machine's average before it, `commit` the newest."""
 
-    schedule: Schedule
+    name: str
     seed: int
-    seconds: float
+    commit: str
+    load: float
+    seconds: float = 0.0
     kills: int = 0
     rebalances: int = 0
     records: int = 0
@@ -38,7 +45,7 @@ def run(schedule: Schedule, seed: int, short: bool = False) -> Result:
     directory = WORK / schedule.name
     shutil.rmtree(directory, ignore_errors=True)
     directory.mkdir(parents=True)
-    begun, found = monotonic(), Result(schedule, seed, 0.0)
+    begun, found = monotonic(), Result(schedule.name, seed, commit(), os.getloadavg()[0])
     try:
         with (
             bound(schedule),
@@ -51,19 +58,25 @@ def run(schedule: Schedule, seed: int, short: bool = False) -> Result:
                 found = told(found, made)
     except Exception as error:  # noqa: BLE001  however a schedule breaks, it has failed, and the next begins
         (directory / "failure.txt").write_text(traceback.format_exc())
-        found = found._replace(wrong=f"{type(error).__name__}: {error}")
+        found = replace(found, wrong=f"{type(error).__name__}: {error}")
     else:
         shutil.rmtree(directory)
-    return found._replace(seconds=monotonic() - begun)
+    return replace(found, seconds=monotonic() - begun)
 
 
 def told(found: Result, made: Trial) -> Result:
-    return found._replace(
+    return replace(
+        found,
         kills=made.kills,
         rebalances=made.rebalances,
         records=len(made.scenario.records),
         remarks="; ".join(made.remarks),
     )
+
+
+def commit() -> str:
+    said = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
+    return said.stdout.strip() or "unknown"
 
 
 @contextmanager

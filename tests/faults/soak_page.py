@@ -7,6 +7,7 @@ from statistics import median
 from typing import TYPE_CHECKING
 
 from tests.faults.report import conditions
+from tests.faults.run import commit
 from tests.support.page import row, table
 
 if TYPE_CHECKING:
@@ -49,5 +50,5 @@ def page(samples: Sequence[Sample], maximum: float, wrong: Sequence[str], load: 
     done = f"{minutes:.0f} minutes at {rate:,.0f} records/s, half of {maximum:,.0f}; {end.records:,} records"
     said = f"{done}, {end.kills} kills. {exact}"
     grown = f"Flat: at most {MORE - 1:.0%} above the first third, and a little room for what is small.\n"
-    about = conditions("tests.faults.soak", load)
+    about = conditions(f"load average {load:.1f} before, commit {commit()}")
     return "\n".join([HEAD, said, "", table("From beginning to end", heads, lines), grown, about]), flat
