@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from deploy.kafka import Broker, ports
 from deploy.kafka.broker import make_archive
-from deploy.kafka.kit import prepare
+from deploy.kafka.kit import KAFKA_4, Release, prepare
 from tests.support.kafka import Kafka, wait_for
 from tests.support.proxy import Proxy, proxy
 
@@ -105,9 +105,9 @@ class Proxied(NamedTuple):
 
 
 @contextmanager
-def proxied_broker(directory: Path) -> Iterator[Proxied]:
+def proxied_broker(directory: Path, release: Release = KAFKA_4) -> Iterator[Proxied]:
     """One broker with two doors: its own port, and one whose clients only ever hear of the proxy's port."""
-    broker = Broker(directory)
+    broker = Broker(directory, release=release)
     inner, outer = ports.free(2)
     doors = {"PLAINTEXT": broker.port, "PROXIED": inner}
     broker.properties = {
