@@ -191,6 +191,7 @@ def count_fates(snapshot: Snapshot) -> None:
         if fate == Fate.FIRED:
             metrics.TIMERS_FIRED.add((topic,), count)
             continue
-        metrics.RECORDS.add((topic, fate, reason), count)
+        said = metrics.SENDERS.of(reason) if fate == Fate.MISPLACED else reason
+        metrics.RECORDS.add((topic, fate, said), count)
         if fate == Fate.DEAD_LETTERED:
             metrics.DEAD_LETTERS.add((topic, reason), count)

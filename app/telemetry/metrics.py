@@ -62,6 +62,21 @@ class Counter(Declared):
         return family
 
 
+class Few:
+    """Values of a label that others choose: the first `most` of them as they are, cut short; all else is `other`."""
+
+    def __init__(self, most: int = 50, longest: int = 200) -> None:
+        self._most, self._longest, self._known = most, longest, set[str]()
+
+    def of(self, value: str) -> str:
+        value = value[: self._longest]
+        if value not in self._known:
+            if len(self._known) == self._most:
+                return "other"
+            self._known.add(value)
+        return value
+
+
 class Gauge(Declared):
     kind = "gauge"
 
@@ -138,6 +153,7 @@ class Histogram(Declared):
 RECORDS = Counter(
     "iopt_records_total", "Records consumed, by what became of them", ("topic", "fate", "reason"), "records"
 )
+SENDERS = Few()  # of misplaced records: the reason is their `ce_source`
 OUTS = Counter("iopt_outs_total", "Records sent in committed transactions", ("topic",), "records")
 COMMITS = Counter("iopt_commits_total", "Transactions committed")
 ABORTS = Counter("iopt_transactions_aborted_total", "Transactions aborted")

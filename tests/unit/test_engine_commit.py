@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import Any
@@ -21,6 +22,8 @@ from app.engine.store import Write
 from app.engine.stored import POSITIONS_KEY, decode_positions
 from app.engine.task import Rewind
 from app.engine.transaction import Claim
+from app.telemetry import metrics
+from app.telemetry.metrics import Few
 from tests.support.notebook import Notebook
 from tests.support.one_task import A, B, Bench, records
 from tests.support.toy import Addition
@@ -204,6 +207,22 @@ async def test_r2_nothing_is_committed_of_a_stretch_that_was_broken_off() -> Non
         at.add(B)
         await at.until(1)
         assert {key for key, _ in logged(at.notes.said[0][0])} == {b"\1" + B.encode(), POSITIONS_KEY}
+
+
+async def test_r1_who_misplaces_is_counted_by_name_up_to_a_number_of_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(metrics, "SENDERS", Few(most=2))
+    senders = [b"/shop", b"/pay", b"/shop", b"/one", b"/two"]
+    (given,) = records([Addition(A, 1)])
+    async with desk() as at:
+        before = Counter(metrics.RECORDS.samples())
+        sent = [given._replace(offset=n, key=b"wrong", headers=[("ce_source", of)]) for n, of in enumerate(senders)]
+        at.bench.process(sent)
+        at.committer.noted()
+        await at.until(1)
+        await at.committer.settled()
+        counted = Counter(metrics.RECORDS.samples()) - before
+    found = {reason: count for (_, fate, reason), count in counted.items() if fate == "misplaced"}
+    assert found == {"/shop": 2, "/pay": 1, "other": 2}
 
 
 def test_r2_a_batch_is_no_longer_than_its_topic_takes() -> None:

@@ -7,7 +7,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families as prometheus
 
 from app.telemetry import metrics
-from app.telemetry.metrics import CATALOGUE, Counter, Gauge, Histogram, render
+from app.telemetry.metrics import CATALOGUE, Counter, Few, Gauge, Histogram, render
 
 
 @pytest.fixture
@@ -26,6 +26,14 @@ def shown(name: str) -> dict[tuple[str, ...], float]:
         for sample in family.samples
         if sample.name.startswith(name)
     }
+
+
+def test_what_others_choose_makes_few_labels():
+    few = Few(most=2, longest=5)
+    assert [few.of(value) for value in ("/shop", "", "/shop-1", "/pay", "/pay", "", "/new")] == [
+        *("/shop", "", "/shop"),
+        *("other", "other", "", "other"),
+    ]
 
 
 def test_counts_add_up_by_label_set(declare):
