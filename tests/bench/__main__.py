@@ -39,11 +39,12 @@ def arguments() -> argparse.Namespace:
 def main() -> int:
     given = arguments()
     results = Results(WORK / ("results-quick" if given.quick else "results"))
+    failed: list[str] = []
     if not given.report:
         try:
-            measure(given, results)
-        except (NoPeer, Failed) as error:
-            say(f"{error}\n`--alone` measures this engine alone" if isinstance(error, NoPeer) else str(error))
+            failed = measure(given, results)
+        except NoPeer as error:
+            say(f"{error}\n`--alone` measures this engine alone")
             return 1
     text, charts = report.written(results.all_())
     sys.stdout.write(text)
@@ -52,11 +53,12 @@ def main() -> int:
         (DOCS / "benchmarks").mkdir(exist_ok=True)
         for name, svg in charts.items():
             (DOCS / "benchmarks" / name).write_text(svg)
-    return 0
+    say(f"failed: {', '.join(failed)}" if failed else "done")
+    return len(failed)
 
 
-def measure(given: argparse.Namespace, results: Results) -> None:
-    """Raises NoPeer, Failed."""
+def measure(given: argparse.Namespace, results: Results) -> list[str]:
+    """The sections that failed. Raises NoPeer."""
     names = [name for part in given.only.split(",") for name in (SCALE if part == "scale" else (part,))]
     say(f"{', '.join(names)}: some {estimate(names, given):.0f} minutes")
     for place in ("kafka", "runs"):
@@ -71,21 +73,25 @@ def measure(given: argparse.Namespace, results: Results) -> None:
         cluster = Cluster(broker.bootstrap, broker.pid, WORK / "runs")
         rounds, scale = (1, QUICK) if given.quick else (given.rounds, 1)
         sections = Sections(cluster, peers, rounds, scale, given.scale_max)
-        for name in names:
-            section(name, sections, results, quick=given.quick)
+        return [name for name in names if not section(name, sections, results, quick=given.quick)]
     finally:
         broker.stop()
 
 
-def section(name: str, sections: Sections, results: Results, *, quick: bool) -> None:
-    """Kept as soon as it is measured."""
+def section(name: str, sections: Sections, results: Results, *, quick: bool) -> bool:
+    """Kept as soon as it is measured; False when this engine failed in it."""
     if name == "tuning" and "streams" not in sections.peers.wanted:
-        return
+        return True
     load = os.getloadavg()[0]
-    found = getattr(sections, name)()
+    try:
+        found = getattr(sections, name)()
+    except Failed as error:
+        say(f"{name}: {error}")
+        return False
     results.keep(name, kept(found, load, quick=quick))
     if name == "tuning":
         sections.peers.best |= best_of(found)
+    return True
 
 
 def estimate(names: list[str], given: argparse.Namespace) -> float:

@@ -34,10 +34,13 @@ class Sections:
 
     def __init__(self, cluster: Cluster, peers: Peers, rounds: int, scale: int, most: int) -> None:
         self.cluster, self.peers, self.rounds, self.scale, self.most = cluster, peers, rounds, scale, most
-        self.workload = cache(self._workload)
+        self._preloaded = cache(self._preload)
 
-    def _workload(self, name: str, size: int, partitions: int = workloads.PARTITIONS) -> Workload:
+    def workload(self, name: str, size: int, partitions: int = workloads.PARTITIONS) -> Workload:
         """`size` counts calls for w1, sagas for w2."""
+        return self._preloaded(name, size, partitions)
+
+    def _preload(self, name: str, size: int, partitions: int) -> Workload:
         inbox = f"bench-{name}-{size}-{partitions}"
         pairs = workloads.call_outcomes(size) if name == "w1" else workloads.saga_records(size)
         records = self.cluster.preload(inbox, pairs, partitions)

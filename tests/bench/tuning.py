@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from tests.bench.contender import Contender
 from tests.bench.peers import Peers, Tuning
+from tests.bench.process import Failed
 
 TRIED = {
     "w1": [Tuning(cache, ms) for cache in ("off", "on") for ms in (100, 500, 2_000)],
@@ -23,7 +24,14 @@ class Tried(NamedTuple):
 
 
 def tried(workload: str, peers: Peers, measure: Callable[[Contender], tuple[float, str]]) -> list[Tried]:
-    return [Tried(workload, tuning, *measure(peers.streams(tuning))) for tuning in TRIED[workload]]
+    return [Tried(workload, tuning, *_figure(peers.streams(tuning), measure)) for tuning in TRIED[workload]]
+
+
+def _figure(contender: Contender, measure: Callable[[Contender], tuple[float, str]]) -> tuple[float, str]:
+    try:
+        return measure(contender)
+    except Failed as error:
+        return 0.0, str(error).splitlines()[0]
 
 
 def best_of(found: Iterable[Tried]) -> dict[str, Tuning]:
