@@ -8,6 +8,8 @@ import shutil
 import sys
 from pathlib import Path
 
+from confluent_kafka import KafkaException
+
 from deploy.kafka.broker import Broker
 from tests.bench import report
 from tests.bench.cluster import Cluster
@@ -33,7 +35,11 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--only", default=",".join(KINDS), help=f"of {', '.join(KINDS)}; scale: {', '.join(SCALE)}")
     parser.add_argument("--scale-max", type=int, default=1_000_000, help="sagas in flight; 10,000,000 takes a while")
     parser.add_argument("--report", action="store_true", help="measure nothing: write the document from what is kept")
-    return parser.parse_args()
+    given = parser.parse_args()
+    given.names = [name for part in given.only.split(",") for name in (SCALE if part == "scale" else (part,))]
+    if unknown := set(given.names) - set(KINDS):
+        parser.error(f"no such section: {', '.join(sorted(unknown))}")
+    return given
 
 
 def main() -> int:
@@ -59,8 +65,8 @@ def main() -> int:
 
 def measure(given: argparse.Namespace, results: Results) -> list[str]:
     """The sections that failed. Raises NoPeer."""
-    names = [name for part in given.only.split(",") for name in (SCALE if part == "scale" else (part,))]
-    say(f"{', '.join(names)}: some {estimate(names, given):.0f} minutes")
+    names: list[str] = given.names
+    say(f"{', '.join(names)}: some {estimate(given):.0f} minutes")
     for place in ("kafka", "runs"):
         shutil.rmtree(WORK / place, ignore_errors=True)
     (WORK / "runs").mkdir(parents=True)
@@ -85,7 +91,7 @@ def section(name: str, sections: Sections, results: Results, *, quick: bool) -> 
     load = os.getloadavg()[0]
     try:
         found = getattr(sections, name)()
-    except Failed as error:
+    except (Failed, KafkaException) as error:
         say(f"{name}: {error}")
         return False
     results.keep(name, kept(found, load, quick=quick))
@@ -94,9 +100,9 @@ def section(name: str, sections: Sections, results: Results, *, quick: bool) -> 
     return True
 
 
-def estimate(names: list[str], given: argparse.Namespace) -> float:
+def estimate(given: argparse.Namespace) -> float:
     """Minutes."""
-    seconds = sum(SECONDS[name] for name in names) * (given.rounds / 3 if not given.quick else 0.2)
+    seconds = sum(SECONDS[name] for name in given.names) * (given.rounds / 3 if not given.quick else 0.2)
     return seconds * (0.4 if given.alone else 1) / 60
 
 
