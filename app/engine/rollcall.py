@@ -49,7 +49,7 @@ class RollCall:
     def _ask(self, why: str) -> None:
         self._tries, self._asked_at, self._joined = self._tries + 1, monotonic(), self._assignor.joined
         log.info("rejoining", why=why, tries=self._tries)
-        self._assignor.again()
+        self._assignor.nonce += 1
         self._rejoin()
 
     def _difference(self) -> str:
