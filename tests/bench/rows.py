@@ -188,7 +188,7 @@ def moved(before: Breaker, call: Call, to: str, failures: int, slow: int) -> Tra
 def saga_row(
     inbox: str, app: str, begun: Callable[[], None], keeps: Table[Saga] = sagas, topics: int = 1
 ) -> list[Topic]:
-    """W2, registered as row `app`; returns what it writes. `begun`: at each new saga, so at the first record.
+    """W2, registered as row `app`; returns what it writes. `begun`: at the first record.
 
     `topics`: for each kind of output, among which the sagas are spread.
     """
@@ -196,9 +196,12 @@ def saga_row(
     kinds = {name: written(name, app, Json(Command), topics) for _, _, name in STEPS}
     commands, events = [kinds[name] for _, _, name in STEPS], written(EVENTS, app, Json(End), topics)
 
+    told: list[bool] = []
+
     @processor(messages, row=app, keeps=keeps, timers=keeps is timed_sagas)
     def move_sagas(saga: Saga | None, message: Message, record: Record) -> Change[Saga]:
-        if saga is None:
+        if not told:
+            told.append(True)
             begun()
         after = None if isinstance(message, Due) else carried_on(saga, message)
         if after is None:
