@@ -8,10 +8,13 @@ from deploy.kafka import KAFKA_3
 from tests.faults.schedule import one_broker, schedule
 from tests.faults.schedules.brokers import broker_killed_and_restarted
 from tests.faults.schedules.kills import kill_at_random, killed_at_fault_points
+from tests.faults.schedules.network import connections_reset, connections_stalled
 from tests.faults.schedules.zombies import frozen_at_fault_points
 from tests.faults.trial import Trial
+from tests.support.brokers import proxied_broker
 
 kafka_3 = partial(one_broker, release=KAFKA_3)
+proxied_kafka_3 = partial(proxied_broker, release=KAFKA_3)
 
 
 @schedule(bound_s=600, brokers=kafka_3)
@@ -36,3 +39,15 @@ def kafka_3_frozen_at_fault_points(trial: Trial) -> None:
 def kafka_3_broker_killed_and_restarted(trial: Trial) -> None:
     """On Kafka 3.9: the broker is killed with -9 under load and started again."""
     broker_killed_and_restarted(trial)
+
+
+@schedule(bound_s=300, brokers=proxied_kafka_3)
+def kafka_3_connections_reset(trial: Trial) -> None:
+    """On Kafka 3.9: all connections of the worker are reset under load, 60 times: answers to EndTxn are lost."""
+    connections_reset(trial)
+
+
+@schedule(bound_s=300, brokers=proxied_kafka_3)
+def kafka_3_connections_stalled(trial: Trial) -> None:
+    """On Kafka 3.9: nothing moves for up to 3 s, and then everything that was held arrives, 10 times."""
+    connections_stalled(trial)
