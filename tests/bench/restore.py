@@ -12,11 +12,13 @@ from typing import NamedTuple
 from app.wire.partition import partition
 from app.wire.topics import changelog, configs
 from tests.bench import rows, workloads
-from tests.bench.cluster import Cluster
+from tests.bench.cluster import Cluster, Sendable
 from tests.bench.contender import Contender, named
 from tests.bench.oracle import Document, Figures, Result, saga_step
 from tests.bench.process import Failed, Job, Process, prepared, wait_for_quiet
 from tests.bench.run import Measured, differences, figures, measured, until_committed
+
+MARKERS = 64  # records that wait for the restore: some for each task
 
 
 class Cold(NamedTuple):
@@ -25,26 +27,30 @@ class Cold(NamedTuple):
     restore_s: float
     rate: float  # records a second, of the restore alone
     first_s: float  # from the process' start to the first record that was processed
-    then: Measured  # the records after it; RSS is of the whole
+    then: Measured  # as many records as were asked for, once all tasks are ready; RSS is of the whole
 
 
 def cold(contender: Contender, cluster: Cluster, job: Job, sagas: int, count: int) -> Cold:
     """`job` has an inbox of its own, which is made here."""
     with prepared(contender, cluster, job) as process:
         fill(process, sagas)
-        cluster.preload(job.inbox, islice(workloads.steady_records(sagas), count), job.partitions)
+        coming = workloads.steady_records(sagas)
+        cluster.preload(job.inbox, islice(coming, MARKERS), job.partitions)
         since = cluster.ends(process.changelog)
         wait_for_quiet()
         began = time.time()
         process.start()
-        samples = until_committed(process, count)
-        processed = process.begun() or samples[-1].at
+        samples = until_committed(process, MARKERS)
+        more: list[Sendable] = [(key, value, ()) for key, value in islice(coming, count)]
+        sent = time.time()
+        cluster.send(job.inbox, more)
+        samples += until_committed(process, MARKERS + count)
         process.stop()
-        wrong = differences(figures(process, since), expected(sagas, count))
-        first, last, rows_ = restored(process)
-        then = measured(samples, processed, count, wrong)
+        then = measured(samples, sent, count, differences(figures(process, since), expected(sagas, MARKERS + count)))
+        first, last, found = restored(process)
+        processed = process.begun() or last
     cluster.delete_like(job.inbox)
-    return Cold(sagas, first - began, last - first, rows_ / (last - first), processed - began, then)
+    return Cold(sagas, first - began, last - first, found / (last - first), processed - began, then)
 
 
 def restored(process: Process) -> tuple[float, float, float]:
