@@ -17,7 +17,6 @@ from app.engine.cluster import Cluster, grow
 from app.engine.committer import Committer
 from app.engine.fatal import fatal
 from app.engine.lane import Runtime
-from app.engine.limits import Limits
 from app.engine.owned import Owned, tasks_of
 from app.engine.placement import TaskId
 from app.engine.recovery import stable_offsets, starting_positions
@@ -55,7 +54,6 @@ class Means(NamedTuple):
     reset: str
     cache_bytes: int
     timer_wait_s: float
-    limits: Limits
     fail: Callable[[BaseException], None]
 
 

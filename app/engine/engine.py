@@ -36,7 +36,7 @@ class Gap(Exception):
 class Engine:
     def __init__(self, means: Means, runtime: Callable[[Outbox, Clock], Runtime], pace: Pace) -> None:
         self.app, self.transactions, self._fail = means.app, means.transactions, means.fail
-        self.clock, outbox = Clock(), Outbox(means.limits)
+        self.clock, outbox = Clock(), Outbox(means.cluster.limits)
         self.runtime = runtime(outbox, self.clock)
         self.committer = Committer(means.transactions, outbox, self.runtime.group, pace)
         self.assignment = Assignment(means, self.runtime, self.committer)

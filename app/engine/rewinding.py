@@ -42,7 +42,10 @@ class Rewinding:
         await self._over.wait()
 
     def rewind(self, rewind: Rewind) -> None:
+        """Raises it when a store does not show what is committed while tasks go back: to what it shows, they would."""
         if isinstance(rewind.__cause__, Unreadable):
+            if self.going:
+                raise rewind
             task = rewind.task
             self.rebuild(self._assignment.owned[task.sub.row, task.partition], rewind.__cause__)
             return

@@ -227,7 +227,6 @@ class Worker:
             plan.reset,
             plan.cache_bytes,
             plan.timer_wait_s,
-            self.cluster.limits,
             self.fail,
         )
         return Engine(means, self._runtime, plan.pace)

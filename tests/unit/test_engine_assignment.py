@@ -1,4 +1,4 @@
-"""What a rebalance does with what is not committed yet: rule T3, over transactions that are only written down."""
+"""What is committed, and what is not, when tasks go or go back: T3 and R3, over transactions that are only noted."""
 
 from __future__ import annotations
 
@@ -7,16 +7,20 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, cast
 
+import pytest
+from aiokafka.structs import TopicPartition
 from faust.types import TP
 
 from app.engine.assignment import Assignment, Means
+from app.engine.cluster import Cluster
 from app.engine.committer import Committer, Pace
 from app.engine.driver import EPOCH_MS
 from app.engine.lane import Runtime
 from app.engine.outbox import Outbox
 from app.engine.owned import Owned
-from app.engine.rocks import Identity, RocksStore
-from app.engine.task import Task
+from app.engine.rewinding import Rewinding
+from app.engine.rocks import Damaged, Identity, RocksStore
+from app.engine.task import Rewind, Task
 from app.engine.topology import build
 from app.engine.transaction import Claim
 from tests.support.accounts import names_on
@@ -48,13 +52,26 @@ class Member:
         runtime = Runtime(counts, self.outbox.append, {}, print, lambda: EPOCH_MS)
         subs = build([TOY.processor], {})
         nothing = cast(Any, None)  # of the cluster: nothing is taken
-        means = Means(nothing, subs, nothing, cast(Any, self.notes), nothing, "earliest", 1 << 20, 1.0, nothing, print)
+        means = Means(
+            app=nothing,
+            subs=subs,
+            client=nothing,
+            transactions=cast(Any, self.notes),
+            cluster=Cluster(),
+            roll=nothing,
+            place=nothing,
+            reset="earliest",
+            cache_bytes=1 << 20,
+            timer_wait_s=1.0,
+            fail=print,
+        )
         self.assignment = self.notes.assignment = Assignment(means, runtime, self.committer)
         self.committer.tasks = lambda: [owned.task for owned in self.assignment.ready]
         self.committer.claim = self.assignment.claim = OLD
         for number in range(2):
             store = RocksStore(directory / str(number), Identity("c", "t"), oldest_ms=0, clock_ms=EPOCH_MS)
-            owned = Owned(Task(subs[TOY.processor.row], number, store, runtime, 1 << 20), store, 1.0)
+            task = Task(subs[TOY.processor.row], number, store, runtime, 1 << 20)
+            owned = Owned(task, store, [TopicPartition(TOPIC, number)], 1.0)
             owned.task.start({TOPIC: 0})
             owned.arrived()
             self.assignment.owned[TOY.processor.row, number] = owned
@@ -87,3 +104,30 @@ async def test_t3_what_was_not_on_its_way_when_tasks_went_is_never_committed(tmp
         committing.cancel()
         with suppress(asyncio.CancelledError):
             await committing
+
+
+def damaged(_: Any) -> None:
+    raise Damaged("Corruption: block checksum mismatch")
+
+
+async def test_r3_a_store_that_misses_a_commit_while_tasks_go_back_stops_the_worker(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its positions are older than what is committed: going back to them would send everything since once more."""
+    at = Member(tmp_path)
+    owned = at.assignment.owned[TOY.processor.row, 0]
+    rewinding = Rewinding(at.assignment, at.committer, cast(Any, print))
+    committing = asyncio.ensure_future(at.committer.run())
+    async with at.assignment.changing:
+        at.notes.may_end.clear()
+        at.add(0)
+        await at.notes.until(lambda: len(at.notes.begun) == 1)
+        rewinding.rewind(Rewind(owned.task, "bug"))
+        monkeypatch.setattr(owned.store, "write", damaged)
+        at.notes.may_end.set()
+        with pytest.raises(Rewind, match="store-damaged") as failure:
+            await committing
+        with pytest.raises(Rewind, match="store-damaged"):
+            rewinding.rewind(failure.value)
+        assert rewinding._going is not None
+        rewinding._going.cancel()
