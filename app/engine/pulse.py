@@ -136,6 +136,8 @@ class Pulse:
             joining = now - max(since, self._viewed_at)
             dead = joining > JOINING_S and not away
             found.append(Finding(f"joining the group for {joining:.0f} s", dead=dead, unready=True))
+        if engine.assignment.roll.wrong:
+            found.append(Finding(engine.assignment.roll.wrong, unready=True))
         if away:
             found.append(Finding(f"broker away: {away}", unready=True))
         return found

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
@@ -105,6 +106,12 @@ def noting(prefix: str, additions: Topic) -> Notes:
     return Notes(
         notes, limits, Processor(note, (notes,), None, (limits,), f"{prefix}notes".replace(".", "-"), timers=False)
     )
+
+
+def reading(processor: Processor, topic: str) -> Processor:
+    """The same, after a deploy that adds a topic of others."""
+    more = Topic(topic, Json(Addition), cleanup=Cleanup.THEIRS)
+    return dataclasses.replace(processor, sources=(*processor.sources, more))
 
 
 def _added(account: Account, addition: Addition, record: Record, sums: Topic) -> Change[Account]:

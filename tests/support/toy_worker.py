@@ -18,7 +18,7 @@ from app.engine.service import FAILED, REFUSED, Worker
 from app.engine.startup import BrokerError, NotReady
 from app.telemetry import logs
 from tests.support.sabotage import sabotage
-from tests.support.toy import Account, Misread, noting, toy
+from tests.support.toy import Account, Misread, noting, reading, toy
 from tests.support.wall import hang_up
 from tests.support.watched import serving
 
@@ -33,9 +33,11 @@ async def at_once(_worker: Worker) -> None: ...
 
 def plan_of(bootstrap: str, prefix: str, data: str, **options: Any) -> Plan:
     row = toy(prefix, options.pop("stored_format", 1), Misread if options.pop("misread", False) else Account)
-    processors = [row.processor]
+    gifts, memos = options.pop("gifts", ""), options.pop("memos", "")
+    processors = [reading(row.processor, gifts) if gifts else row.processor]
     if options.pop("notes", False):
-        processors.append(noting(prefix, row.additions).processor)
+        notes = noting(prefix, row.additions).processor
+        processors.append(reading(notes, memos) if memos else notes)
     known: dict[str, Any] = {
         "needs": [row.sums, row.alarms],
         "session_s": 4.0,

@@ -44,7 +44,7 @@ class Told:
         self.engine = SimpleNamespace(
             owned={("saga", 0): self.owned},
             ticked_at=self.now,
-            assignment=SimpleNamespace(joining_since=None),
+            assignment=SimpleNamespace(joining_since=None, roll=SimpleNamespace(wrong="")),
             transactions=SimpleNamespace(trouble=None),
             sight=lambda _: CLEAR,
         )
@@ -89,6 +89,11 @@ def test_h1_joining_is_unready_at_once_and_dead_after_a_minute_unless_a_broker_i
     assert verdict(told.findings(2)) == (True, True)
     told.pulse._away = (told.now, "KafkaConnectionError")
     assert verdict(told.findings(6)) == (False, True)
+
+
+def test_t2_what_the_group_does_not_know_of_the_worker_is_named_and_unready(told: Told) -> None:
+    told.engine.assignment.roll.wrong = "the group knows another address or topology of this worker"
+    assert told.findings() == [Finding(told.engine.assignment.roll.wrong, unready=True)]
 
 
 def test_h1_a_loop_that_does_not_run_is_dead_after_30_s(told: Told) -> None:
