@@ -12,6 +12,7 @@ from confluent_kafka.cimpl import NewTopic
 from tests.bench.workloads import PARTITIONS, Pair
 
 QUEUE = 1_000_000
+AT_ONCE = 100  # topics
 Sendable = tuple[bytes, bytes, Sequence[tuple[str, bytes]]]  # key, value, headers
 QUIET: dict[str, str | int | float | bool] = {"log_level": 2}
 
@@ -26,14 +27,16 @@ class Cluster:
     def create(self, *names: str, partitions: int = PARTITIONS, config: Mapping[str, str] | None = None) -> None:
         kept = dict(config or {"retention.ms": "-1"})
         topics = [NewTopic(name, partitions, 1, config=kept) for name in names]
-        for made in self._admin.create_topics(topics, operation_timeout=60).values():
-            made.result()
+        for first in range(0, len(topics), AT_ONCE):
+            for made in self._admin.create_topics(topics[first : first + AT_ONCE], operation_timeout=60).values():
+                made.result()
 
     def delete_like(self, *parts: str) -> None:
         """Topics whose names have one of them."""
         names = [name for name in self._admin.list_topics(timeout=10).topics if any(part in name for part in parts)]
-        for gone in self._admin.delete_topics(names).values() if names else ():
-            gone.result()
+        for first in range(0, len(names), AT_ONCE):
+            for gone in self._admin.delete_topics(names[first : first + AT_ONCE]).values():
+                gone.result()
 
     def producer(self, **config: object) -> Producer:
         """Partitions keys as a Java client does (murmur2)."""

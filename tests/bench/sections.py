@@ -70,7 +70,7 @@ class Sections:
             say(f"{what}, {contender.name}: failed and is not counted: {error}")
             return
         found.setdefault(contender.name, []).append(measured)
-        say(f"{what}, {contender.name}: {measured}")
+        say(f"{what}, {contender.name}: {'done' if isinstance(measured, dict) else measured}")
 
     def tuning(self) -> list[Tried]:
         def rate(name: str, contender: Contender) -> tuple[float, str]:
