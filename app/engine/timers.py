@@ -61,7 +61,7 @@ class Timers:
             if clear_ms >= self.first_due:
                 self._stuck.pop(at, None)
                 until_ms = min(until_ms, clear_ms)
-            elif self._waited_enough(at, sight):
+            elif self._waited_enough(at, sight, read.get(at.topic, Reading())):
                 late = True
             else:
                 held = True
@@ -82,9 +82,13 @@ class Timers:
             return read.newest_ms
         return max(read.newest_ms, now_ms - int((monotonic() - seen.asked_at) * 1000) - 1)
 
-    def _waited_enough(self, at: TopicPartition, sight: Sight) -> bool:
-        """A foreign open transaction may hide records for ever; a backlog moves, and is waited out."""
-        position, held = (sight(at) or (-1, None))[0], self._stuck.get(at)
-        if held is None or held.position != position:
+    def _waited_enough(self, at: TopicPartition, sight: Sight, read: Reading) -> bool:
+        """A foreign open transaction may hide records for ever, and answers must have said so all the time.
+
+        Anything else is waited out: a backlog, records that are not processed yet, a broker that does not answer.
+        """
+        (position, seen), held = sight(at) or (-1, None), self._stuck.get(at)
+        hides = seen is not None and seen.empty and position == seen.offset == seen.stable_offset < seen.high_watermark
+        if held is None or held.position != position or not (hides and read.done):
             held = self._stuck[at] = Held(at, position, monotonic())
-        return monotonic() - held.since >= self._wait_s
+        return seen is not None and bool(seen.asked_at - held.since >= self._wait_s)

@@ -125,13 +125,34 @@ def test_c3_the_wait_ends_for_a_partition_that_does_not_move_and_only_for_that(b
     stuck, late = seen(clock.ago(0), high_watermark=9), metric()
     assert fired(bench, stuck, by=own) == []
     clock.now += WAIT_S / 2
-    moved = seen(clock.ago(0), position=8, offset=8, high_watermark=9, stable_offset=8)
-    assert fired(bench, moved, by=own) == [], "a backlog that is being read is waited out"
+    moved = {"position": 8, "offset": 8, "high_watermark": 9, "stable_offset": 8}
+    assert fired(bench, seen(clock.ago(0), **moved), by=own) == [], "a backlog that is being read is waited out"
     clock.now += WAIT_S / 2
-    assert fired(bench, moved, by=own) == []
+    assert fired(bench, seen(clock.ago(0), **moved), by=own) == []
     clock.now += WAIT_S / 2
-    assert fired(bench, moved, by=own) == [A, B]
+    assert fired(bench, seen(clock.ago(0), **moved), by=own) == [A, B]
     assert metric() - late == 2
+
+
+@pytest.mark.parametrize("what", [{"empty": False}, {"position": 8}, {"high_watermark": 9, "position": 8}], ids=str)
+def test_c3_records_on_their_way_are_waited_out_however_long_they_take(
+    bench: Bench, clock: Clock, what: dict[str, Any]
+) -> None:
+    own = Timers(bench.task, [AT], WAIT_S)
+    for _ in range(3):
+        assert fired(bench, seen(clock.ago(0), **what), by=own) == []
+        assert fired(bench, seen(clock.ago(0), high_watermark=9), Reading(done=False), by=own) == []
+        clock.now += WAIT_S
+
+
+def test_c3_a_broker_that_does_not_answer_is_waited_out(bench: Bench, clock: Clock) -> None:
+    """What it answered last does not say what lies there now."""
+    own = Timers(bench.task, [AT], WAIT_S)
+    hidden, nothing = seen(clock.ago(0), high_watermark=9), seen(clock.ago(2_000))
+    for last in (hidden, nothing, lambda _: (7, None)):
+        for _ in range(3):
+            assert fired(bench, last, by=own) == []
+            clock.now += WAIT_S
 
 
 def metric() -> float:
