@@ -31,6 +31,7 @@ from app.engine.processor import Out, Processor, Reading, Record, View
 from app.engine.pulse import Pulse
 from app.engine.readings import Complete
 from app.engine.recovery import Refused
+from app.engine.rocks import Damaged
 from app.engine.rollcall import RollCall
 from app.engine.slots import STORES, Slot, take
 from app.engine.stored import Unreadable
@@ -80,8 +81,8 @@ class Worker:
         if self.stopping.is_set():
             log.warning("failed_while_stopping", error=f"{type(error).__name__}: {error}")
             return
-        definite = isinstance(error, startup.NotReady | Refused | Unreadable)  # a restart would meet it again
-        code = TWIN if isinstance(error, FencedInstanceIdError) else REFUSED if definite else FAILED
+        met_again = isinstance(error, startup.NotReady | Refused | Unreadable) and not isinstance(error, Damaged)
+        code = TWIN if isinstance(error, FencedInstanceIdError) else REFUSED if met_again else FAILED
         log.error(
             "worker_failed", error=f"{type(error).__name__}: {error}", exit_code=code, exc_info=code == FAILED and error
         )
