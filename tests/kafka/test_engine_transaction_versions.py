@@ -102,5 +102,7 @@ async def test_x4_a_topic_that_is_gone_before_it_is_added_is_named(
     monkeypatch.setattr(transaction, "GONE_AFTER", 3)
     mine = await transactions(client, prefix)
     kafka.delete(topic)
-    with pytest.raises(TopicGone, match=rf"{topic}/0 .* any more: was the topic deleted"):
-        await mine.commit(batches(topic, b"1"), {}, NOBODY)
+    gone = rf"{topic}/0 .* any more: was the topic deleted"
+    async with asyncio.timeout(30):
+        with pytest.raises(TopicGone, match=gone):
+            await mine.commit(batches(topic, b"1"), {}, NOBODY)
