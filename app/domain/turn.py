@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple, Protocol, TypeVar
 
-from msgspec import Raw
+from msgspec import Raw, Struct
 from msgspec.structs import replace
 
 from .breaker import CallOutcome
@@ -36,18 +36,18 @@ class Terms(NamedTuple):
     retries: Lookup[RetryPolicy]
 
 
-class Sent(NamedTuple):
+class Sent(Struct, frozen=True, gc=False):
     topic: str
     type: str
     command: Command
 
 
-class Told(NamedTuple):
+class Told(Struct, frozen=True, gc=False):
     type: str
     fact: Fact
 
 
-class Emitted(NamedTuple):
+class Emitted(Struct, frozen=True, gc=False):
     topic: str
     key: str
     saga_id: str
@@ -59,7 +59,7 @@ class Emitted(NamedTuple):
 Effect = Sent | Told | Emitted | CallOutcome
 
 
-class Answer(NamedTuple):
+class Answer(Struct, frozen=True, gc=False):
     """What became of one command; `outcome` is a reply's, or `timeout` where there was none."""
 
     command: CommandId
@@ -109,8 +109,14 @@ class Turn:
         self._entries.append(Entry(fact, self.now_ms, step, attempt))
 
     def tell_answer(self, fact: str, answer: Answer, reason: str | None = None) -> None:
-        command, outcome, _, error, duration_ms = answer
-        self.tell(fact, command, outcome=outcome, error=error, duration_ms=duration_ms, reason=reason)
+        self.tell(
+            fact,
+            answer.command,
+            outcome=answer.outcome,
+            error=answer.error,
+            duration_ms=answer.duration_ms,
+            reason=reason,
+        )
 
     def report(self, index: int, answer: Answer, outcome: str) -> None:
         """The outcome of a call, for the participant's breaker; what queries say does not count."""
