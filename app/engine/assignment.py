@@ -75,6 +75,11 @@ class Assignment:
         return [owned for owned in self.owned.values() if owned.ready]
 
     @property
+    def topics(self) -> set[str]:
+        """All that tasks read."""
+        return {name for sub in self._means.subs.values() for name in sub.readers}
+
+    @property
     def settled(self) -> bool:
         """No rebalance has begun since the tasks were taken."""
         return self._committer.claim is self.claim

@@ -46,7 +46,6 @@ class Owned:
         self.rebuilt = False
         self.parked: deque[Any] = deque()  # chunks of a task that waits
         self.resuming: asyncio.Task[None] | None = None
-        self.moved_at = monotonic()
         self.opening: asyncio.Task[None] | None = None
 
     @property
@@ -79,7 +78,6 @@ class Owned:
     def processed(self, topic: str, newest_ms: int, clock_ms: int) -> None:
         """A timestamp from far ahead says nothing of what is still unread."""
         self.newest_ms[topic] = newest_ms if newest_ms <= clock_ms + AHEAD_MS else NEVER
-        self.moved_at = monotonic()
 
     def unready(self) -> None:
         """Until it is opened anew; an opening that is on its way would give it back under an old claim."""
@@ -118,7 +116,7 @@ class Owned:
 
     def arrived(self) -> None:
         self.clock.start(self.task.now_ms, self.task.runtime.clock())
-        self.state, self.since, self.moved_at = State.READY, monotonic(), monotonic()
+        self.state, self.since = State.READY, monotonic()
 
     async def close(self) -> None:
         """Off the loop: closing flushes."""

@@ -79,7 +79,7 @@ class Pulse:
 
     def _tell_stuck(self) -> None:
         """One line in the log for each that begins to stand still: whoever restarts the worker loses its memory."""
-        stuck = {finding.what.partition(" stuck ")[0]: finding.what for finding in self.findings() if finding.dead}
+        stuck = {finding.what.partition(" for ")[0]: finding.what for finding in self.findings() if finding.dead}
         for what in stuck.keys() - self._named:
             log.error("stuck", what=stuck[what])
         self._named = set(stuck)

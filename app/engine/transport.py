@@ -18,12 +18,18 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage
 from mode import Service
 
+from app.engine.conductor import Conductor
 from app.engine.group import RebalanceListener, Watch
 
 CHUNK_RECORDS = 1_000
 ACKS_KEPT = 1_000  # Faust notes every chunk, and we have no use for it
 POLL_S, POLL_WHILE_DUE_S, POLL_WHILE_SOME_WAIT_S = 0.2, 0.05, 0.01
 FETCH_WAIT_MS = 15
+EMPTY_S = 15.0  # the drain's limit is well within, and the group's patience (30 s) beyond
+
+
+class Hung(Exception):
+    """Something did not come to its end; Faust alone would stand still now, without a word."""
 
 
 class Chunk(NamedTuple):
@@ -184,6 +190,15 @@ class Consumer(driver.Consumer):
         await self.engine.drain()
         return True
 
+    async def wait_empty(self) -> None:
+        """Faust waits without limit, takes no cancellation, and the group waits for it (T25)."""
+        emptied = asyncio.ensure_future(super().wait_empty())
+        await asyncio.wait([emptied], timeout=EMPTY_S)
+        if not emptied.done():
+            held = ", ".join(sorted({f"{message.topic}/{message.partition}" for message in self._unacked_messages}))
+            Watch.failed(Hung(f"agents have not given back records of {held} for {EMPTY_S:.0f} s"))
+        await emptied
+
     def verify_event_path(self, now: float, tp: TP) -> None:
         """Liveness is ours (H1)."""
 
@@ -193,6 +208,7 @@ class Producer(driver.Producer):
 
 
 class Transport(driver.Transport):
+    Conductor = Conductor
     Consumer = Consumer
     Producer = Producer
 
@@ -228,7 +244,9 @@ class Recovery(FaustRecovery):
             except RebalanceAgain:
                 continue
             except ServiceStopped:
-                break
+                if self._stopped.is_set():
+                    break
+                raise Hung("Faust gave up an assignment: something of it was not answered in time") from None
 
 
 class TableManager(FaustTableManager):

@@ -151,7 +151,10 @@ class Histogram(Declared):
 
 
 RECORDS = Counter(
-    "iopt_records_total", "Records consumed, by what became of them", ("topic", "fate", "reason"), "records"
+    "iopt_records_total",
+    "Records consumed or expired unread, by what became of them",
+    ("topic", "fate", "reason"),
+    "records",
 )
 SENDERS = Few()  # of misplaced records: the reason is their `ce_source`
 OUTS = Counter("iopt_outs_total", "Records sent in committed transactions", ("topic",), "records")

@@ -25,6 +25,7 @@ from aiokafka.protocol.metadata import MetadataRequest
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
 from faust.tables.manager import TableManager
 from faust.tables.recovery import Recovery
+from faust.transport.conductor import Conductor
 from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer, ConsumerRebalanceListener
 
 from app.engine import fetch, group
@@ -52,6 +53,9 @@ METHODS = [
     Private(Consumer, "seek_to_committed", "self"),
     Private(Consumer, "verify_event_path", "self, now, tp"),
     Private(Consumer, "on_partitions_revoked", "self, revoked"),
+    Private(Consumer, "wait_empty", "self"),
+    Private(Conductor, "_subscriber", "self"),
+    Private(Conductor, "_update_indices", "self"),
     Private(ConsumerRebalanceListener, "on_partitions_assigned", "self, assigned"),
     Private(ConsumerRebalanceListener, "on_partitions_revoked", "self, revoked"),
     Private(Recovery, "_restart_recovery", "self"),
@@ -94,6 +98,10 @@ SET_WHEN_MADE = [
     (Consumer, "_acked_index"),
     (Consumer, "_thread"),
     (Consumer, "_stopped"),
+    (Consumer, "_unacked_messages"),
+    (Conductor, "_subscription_changed"),
+    (Conductor, "_subscription_done"),
+    (Conductor, "_topics"),
     (Recovery, "_generation_id"),
     (TableManager, "_recovery"),
     (fetcher.Fetcher, "_records"),

@@ -10,12 +10,15 @@ from faust.transport.drivers.aiokafka import ConsumerRebalanceListener
 
 from app.engine import cluster, fetch, pulse, recovery
 from app.engine.assignor import TaskAssignor
+from app.engine.conductor import Conductor
 from app.engine.engine import Engine
 from app.engine.owned import Owned
 from app.engine.transaction import Transactions
+from app.engine.transport import Consumer, Recovery
 
 VICTIM = 1  # the partition that hangs
 IMPATIENT_S = 3.0
+LATE_S = 6.0  # a topic, after all others
 
 
 class Sabotage(RuntimeError):
@@ -39,6 +42,7 @@ async def _never(*_: Any, **__: Any) -> Any:
 
 
 _wants, _process, _apply = Owned.wants, Engine.process, recovery._apply
+_wait, _add = Recovery._wait, Conductor.add
 
 
 def _wants_others(owned: Owned, topic: str) -> bool:
@@ -54,6 +58,15 @@ async def _apply_slowly(*given: Any) -> None:
     await asyncio.sleep(0.5)
 
 
+async def _wait_briefly(recovery: Any, coro: Any, **limit: float) -> None:
+    await _wait(recovery, coro, 1.0 if limit else None)
+
+
+def _add_late(conductor: Any, topic: Any) -> None:
+    late_s = LATE_S if topic.get_topic_name().endswith("notes") else 0.0
+    asyncio.get_running_loop().call_later(late_s, _add, conductor, topic)
+
+
 PLACES: dict[str, list[tuple[Any, str, Any]]] = {
     "assignor": [(TaskAssignor, "assign", _broken_now)],
     "listener": [(ConsumerRebalanceListener, "on_partitions_assigned", _broken)],
@@ -63,6 +76,8 @@ PLACES: dict[str, list[tuple[Any, str, Any]]] = {
     "agent": [(Engine, "process", _process_others)],
     "commit": [(Transactions, "commit", _never)],
     "restore": [(recovery, "_apply", _apply_slowly), (fetch, "STEP_BYTES", 1)],
+    "seek": [(Consumer, "seek_to_committed", _never), (Recovery, "_wait", _wait_briefly)],
+    "subscription": [(Conductor, "add", _add_late)],
     "impatience": [(pulse, name, IMPATIENT_S) for name in ("RESTORING_S", "STUCK_S", "HELD_S", "JOINING_S")],
 }
 

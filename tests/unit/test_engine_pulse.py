@@ -28,6 +28,8 @@ class Told:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.now = time.monotonic()
         monkeypatch.setattr(module, "monotonic", lambda: self.now)
+        self.logged: list[str] = []
+        monkeypatch.setattr(module, "log", SimpleNamespace(error=lambda _, what: self.logged.append(what)))
         self.task = SimpleNamespace(name="saga-0", waiting=None, positions={"orders": 7}, committed={"orders": 7})
         self.owned = SimpleNamespace(
             task=self.task,
@@ -142,6 +144,8 @@ def test_h1_a_partition_that_stands_for_a_minute_is_dead_and_named_with_its_reas
     found = told.findings(1)
     assert verdict(found) == (True, False)
     assert [finding.what for finding in found] == [f"orders/0 of saga-0 stuck for 61 s at 7, 2 offsets to read: {why}"]
+    told.findings(1)
+    assert len(told.logged) == 1, "it is told once in the log"
     told.at(8, 9)
     assert told.findings() == [], "what moves is not stuck, however slow"
 
