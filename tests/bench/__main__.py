@@ -12,9 +12,8 @@ from confluent_kafka import KafkaException
 
 from deploy.kafka.broker import Broker
 from tests.bench import report
-from tests.bench.cluster import Cluster
+from tests.bench.cluster import Cluster, Failed
 from tests.bench.peers import PEERS, NoPeer, Peers
-from tests.bench.process import Failed
 from tests.bench.results import KINDS, Results, kept
 from tests.bench.say import say
 from tests.bench.sections import SECONDS, Sections

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
@@ -13,8 +14,13 @@ from tests.bench.workloads import PARTITIONS, Pair
 
 QUEUE = 1_000_000
 AT_ONCE = 100  # topics
+LIMIT_S = 180.0
 Sendable = tuple[bytes, bytes, Sequence[tuple[str, bytes]]]  # key, value, headers
 QUIET: dict[str, str | int | float | bool] = {"log_level": 2}
+
+
+class Failed(Exception):
+    """What was to be measured did not come to its end."""
 
 
 class Cluster:
@@ -23,6 +29,7 @@ class Cluster:
     def __init__(self, bootstrap: str, broker_pid: int, runs: Path) -> None:
         self.bootstrap, self.broker_pid, self.runs = bootstrap, broker_pid, runs
         self._admin = AdminClient({"bootstrap.servers": bootstrap, **QUIET})
+        self._looking = self.consumer({"isolation.level": "read_uncommitted"})
 
     def create(self, *names: str, partitions: int = PARTITIONS, config: Mapping[str, str] | None = None) -> None:
         kept = dict(config or {"retention.ms": "-1"})
@@ -74,23 +81,24 @@ class Cluster:
         assert producer.flush(120) == 0, f"{topic}: not everything was delivered"
 
     def ends(self, topic: str) -> dict[int, int]:
-        consumer = self.consumer({})
-        numbers = consumer.list_topics(topic, 10).topics[topic].partitions
-        found = {number: consumer.get_watermark_offsets(TopicPartition(topic, number))[1] for number in numbers}
-        consumer.close()
-        return found
+        """High watermarks by partition: what an open transaction has written is before them."""
+        numbers = self._looking.list_topics(topic, 10).topics[topic].partitions
+        return {number: self._looking.get_watermark_offsets(TopicPartition(topic, number))[1] for number in numbers}
 
     def records(self, topic: str, since: Mapping[int, int] | None = None) -> Iterator[Pair]:
-        """Every committed record of a topic; none has an empty key or value."""
+        """Every committed record up to the high watermarks; none has an empty key or value. Raises Failed."""
+        since, limit = since or {}, time.monotonic() + LIMIT_S
+        left = {number: end for number, end in self.ends(topic).items() if end > since.get(number, 0)}
         consumer = self.consumer({"enable.partition.eof": True, "fetch.max.bytes": 10_000_000})
-        left = set(consumer.list_topics(topic, 10).topics[topic].partitions)
-        consumer.assign([TopicPartition(topic, number, (since or {}).get(number, 0)) for number in left])
+        consumer.assign([TopicPartition(topic, number, since.get(number, 0)) for number in left])
         while left:
+            if time.monotonic() > limit:
+                raise Failed(f"{topic}: not read to its end, {left}")
             for message in consumer.consume(10_000, 1):
-                if message.error():
-                    left.discard(message.partition())
-                else:
+                if message.error() is None:
                     yield message.key() or b"", message.value() or b""
+                elif reached(message) >= left.get(message.partition() or 0, 0):
+                    left.pop(message.partition() or 0, None)
         consumer.close()
 
     def consumer(self, config: dict[str, object]) -> Consumer:
@@ -110,3 +118,10 @@ class Cluster:
             return sum(max(0, at.offset) for at in found)
 
         return look
+
+
+def reached(message: Message) -> int:
+    """The offset of an end; anything else that went wrong is tried again by the client."""
+    error = message.error()
+    at_its_end = error is not None and error.code() == KafkaError._PARTITION_EOF
+    return (message.offset() or 0) if at_its_end else -1

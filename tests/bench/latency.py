@@ -16,9 +16,9 @@ from typing import NamedTuple
 import msgspec
 from confluent_kafka import TopicPartition
 
-from tests.bench.cluster import Cluster
+from tests.bench.cluster import Cluster, Failed
 from tests.bench.contender import Contender
-from tests.bench.process import Failed, Job, Process, running
+from tests.bench.process import Job, Process, running
 from tests.bench.sender import Sender, records
 
 RATE = 1_000

@@ -27,8 +27,8 @@ from app.wire.codec import Envelope
 from app.wire.topics import SAGA_EVENTS, SAGA_INBOX, SAGA_REPLIES, Topic
 from deploy.demo import orders, shop, stage
 from deploy.kafka import ports
-from tests.bench.cluster import Cluster, Sendable
-from tests.bench.process import STOP_S, Failed, used, wait_for_quiet
+from tests.bench.cluster import Cluster, Failed, Sendable
+from tests.bench.process import STOP_S, used, wait_for_quiet
 from tests.bench.run import LIMIT_S, LOOK_S
 
 GROUP = "iopt-demo"

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import psutil
 
-from tests.bench.cluster import Cluster
+from tests.bench.cluster import Cluster, Failed
 from tests.bench.contender import Contender
 from tests.bench.oracle import OUTPUTS
 from tests.bench.workloads import PARTITIONS, spread
@@ -22,10 +22,6 @@ from tests.bench.workloads import PARTITIONS, spread
 ROOT = Path(__file__).resolve().parents[2]
 STOP_S = 30.0
 QUIET_S, QUIET_PERCENT, QUIET_LIMIT_S = 1.5, 15.0, 10.0
-
-
-class Failed(Exception):
-    pass
 
 
 class Job(NamedTuple):

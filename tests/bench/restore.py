@@ -12,10 +12,10 @@ from typing import NamedTuple
 from app.wire.partition import partition
 from app.wire.topics import changelog, configs
 from tests.bench import rows, workloads
-from tests.bench.cluster import Cluster, Sendable
+from tests.bench.cluster import Cluster, Failed, Sendable
 from tests.bench.contender import Contender, named
 from tests.bench.oracle import Document, Figures, Result, saga_step
-from tests.bench.process import Failed, Job, Process, prepared, wait_for_quiet
+from tests.bench.process import Job, Process, prepared, wait_for_quiet
 from tests.bench.run import Measured, differences, figures, measured, until_committed
 
 MARKERS = 64  # records that wait for the restore: some for each task

@@ -9,10 +9,10 @@ from typing import NamedTuple
 import msgspec
 import psutil
 
-from tests.bench.cluster import Cluster
+from tests.bench.cluster import Cluster, Failed
 from tests.bench.contender import Contender
 from tests.bench.oracle import Figures, Result
-from tests.bench.process import Failed, Job, Process, Sample, running
+from tests.bench.process import Job, Process, Sample, running
 
 LOOK_S = 0.05
 LIMIT_S = 300.0

@@ -9,14 +9,14 @@ from functools import cache
 from typing import TypeVar
 
 from tests.bench import oracle, workloads
-from tests.bench.cluster import Cluster
+from tests.bench.cluster import Cluster, Failed
 from tests.bench.contender import US, Contender, product
 from tests.bench.cost import Profile, profile
 from tests.bench.latency import Latency, Levels, latency, levels
 from tests.bench.orders import Phase, order_saga
 from tests.bench.pause import Pause, pauses
 from tests.bench.peers import Peers
-from tests.bench.process import Failed, Job
+from tests.bench.process import Job
 from tests.bench.restore import Cold, cold
 from tests.bench.results import Curves, Throughput
 from tests.bench.run import Measured, Workload, throughput

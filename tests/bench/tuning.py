@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
+from tests.bench.cluster import Failed
 from tests.bench.contender import Contender
 from tests.bench.peers import Peers, Tuning
-from tests.bench.process import Failed
 
 TRIED = {
     "w1": [Tuning(cache, ms) for cache in ("off", "on") for ms in (100, 500, 2_000)],
