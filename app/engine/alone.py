@@ -1,7 +1,7 @@
 """Alone in a consumer group, for as long as something is settled by hand that workers must not touch meanwhile.
 
 All members of a group share a protocol, and no worker speaks this one. So while one of us is a member Kafka lets no
-worker join (it stops, and is started again), and while a worker is a member we are let in no more than it would be.
+worker join (it is refused), and while a worker is a member we are let in no more than it would be.
 """
 
 from __future__ import annotations
