@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 from typing import Any
 
 from aiokafka.consumer.group_coordinator import GroupCoordinator
@@ -13,6 +14,7 @@ from app.engine.assignor import TaskAssignor
 from app.engine.conductor import Conductor
 from app.engine.engine import Engine
 from app.engine.owned import Owned
+from app.engine.rocks import RocksStore
 from app.engine.transaction import Transactions
 from app.engine.transport import Consumer, Recovery
 
@@ -67,6 +69,10 @@ def _add_late(conductor: Any, topic: Any) -> None:
     asyncio.get_running_loop().call_later(late_s, _add, conductor, topic)
 
 
+def _no_room(*_: Any) -> None:
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
 PLACES: dict[str, list[tuple[Any, str, Any]]] = {
     "assignor": [(TaskAssignor, "assign", _broken_now)],
     "listener": [(ConsumerRebalanceListener, "on_partitions_assigned", _broken)],
@@ -74,6 +80,7 @@ PLACES: dict[str, list[tuple[Any, str, Any]]] = {
     "limits": [(cluster, "limits", _untold)],
     "fetch": [(Owned, "wants", _wants_others)],
     "agent": [(Engine, "process", _process_others)],
+    "disk": [(RocksStore, "write", _no_room)],
     "commit": [(Transactions, "commit", _never)],
     "restore": [(recovery, "_apply", _apply_slowly), (fetch, "STEP_BYTES", 1)],
     "seek": [(Consumer, "seek_to_committed", _never), (Recovery, "_wait", _wait_briefly)],
