@@ -56,12 +56,24 @@ def take(data: Path) -> Slot:
 
 
 def _instance(directory: Path) -> str:
-    """Renewed in a copy: a directory that was moved to another host or path is another member."""
+    """Renewed in a copy: a directory that was moved to another host or path is another member. Raises NoSlot."""
     file, here = directory / "instance.json", (socket.gethostname(), str(directory.resolve()))
-    if file.exists():
-        found = msgspec.json.decode(file.read_bytes(), type=_Identity)
-        if (found.host, found.path) == here:
-            return found.instance
+    found = _kept(file)
+    if found is not None and (found.host, found.path) == here:
+        return found.instance
     made = _Identity(str(uuid4()), *here)
-    file.write_bytes(msgspec.json.encode(made))
+    try:
+        whole = file.with_suffix(".part")
+        whole.write_bytes(msgspec.json.encode(made))
+        whole.replace(file)
+    except OSError as error:
+        raise NoSlot(f"{file}: {error.strerror}") from error
     return made.instance
+
+
+def _kept(file: Path) -> _Identity | None:
+    """One that cannot be read is as good as none: whoever comes without it is another member."""
+    try:
+        return msgspec.json.decode(file.read_bytes(), type=_Identity)
+    except (FileNotFoundError, msgspec.DecodeError):
+        return None

@@ -131,6 +131,17 @@ def test_t5_a_copied_directory_is_another_member(tmp_path: Path) -> None:
     os.close(second.lock)
 
 
+@pytest.mark.parametrize("left", [b"", b'{"instance": "a1', b"\xff\0"])
+def test_t5_an_identity_that_was_cut_short_by_a_crash_is_made_anew(tmp_path: Path, left: bytes) -> None:
+    os.close(take(tmp_path).lock)
+    (tmp_path / "0" / "instance.json").write_bytes(left)
+    renewed = take(tmp_path)
+    os.close(renewed.lock)
+    again = take(tmp_path)
+    assert again.instance == renewed.instance
+    os.close(again.lock)
+
+
 def test_t5_a_directory_that_cannot_be_used_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(NoSlot, match=r"file/0: Not a directory"):
