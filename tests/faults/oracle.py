@@ -36,12 +36,12 @@ class Different(AssertionError):
 
 def expected(scenario: Scenario) -> Outcome:
     row, notes = scenario.row, scenario.notes
-    driver = Driver([row.processor, notes.processor])
+    driver = Driver(scenario.processors)
     limits = notes.limits.topic
     assert limits is not None
     for limit in scenario.limits():
         driver.send(limits, limit.key, limit.value)
-    topics = {topic.name: topic for topic in (row.additions, notes.notes, limits)}
+    topics = scenario.sources | {limits.name: limits}
     for topic, record in scenario.records:
         driver.send(topics[topic], key_bytes(record.key), record.value, record.headers)
     driver.advance("1h")

@@ -7,8 +7,10 @@ from typing import NamedTuple
 
 import msgspec
 
+from app.engine.processor import Processor
+from app.wire.topics import Topic
 from tests.support.kafka import Written
-from tests.support.toy import Addition, Limit, noting, toy
+from tests.support.toy import Addition, Limit, noting, reading, toy
 
 CALM = ["add"] * 14 + ["refuse", "delete"]
 ROUGH = [*CALM, "break"]
@@ -38,6 +40,20 @@ class Scenario:
         self._dice, self._foreign_dice = random.Random(seed), random.Random(seed + 1)
         self._made, self._opened = 0, 0
         self.records: list[Sent] = []
+
+    def widen(self, topic: str) -> None:
+        """The row reads one topic more."""
+        self.row = self.row._replace(processor=reading(self.row.processor, topic))
+
+    @property
+    def processors(self) -> list[Processor]:
+        return [self.row.processor, self.notes.processor]
+
+    @property
+    def sources(self) -> dict[str, Topic]:
+        """By name."""
+        found = [source for processor in self.processors for source in processor.sources]
+        return {source.name: source for source in found if isinstance(source, Topic)}
 
     def limits(self) -> list[Written]:
         """Of every other account that notes are written for."""

@@ -33,10 +33,6 @@ class Trial:
         self.scenario = Scenario(prefix, seed)
         self.workers = Workers(brokers.bootstrap, prefix, directory, notes=True)
         self.group = f"{prefix}group"
-        self.rows = {
-            self.scenario.row.processor.row: self.scenario.row.additions.name,
-            self.scenario.notes.processor.row: self.scenario.notes.notes.name,
-        }
         self.remarks: list[str] = []
 
     def prepare(self) -> None:
@@ -127,14 +123,14 @@ class Trial:
     def _assert_positions(self) -> None:
         """Group, changelog, source topics and every local store say the same."""
         logged: dict[tuple[str, int], int] = {}
-        for row in self.rows:
-            logs = rows_of(self.kafka, changelog(row).name)
+        for processor in self.scenario.processors:
+            logs = rows_of(self.kafka, changelog(processor.row).name)
             for number, rows in logs.items():
                 logged |= {(topic, number): at for topic, at in content(rows)[1].items() if at}
-                self._assert_stores(f"{row}-{number}", rows)
+                self._assert_stores(f"{processor.row}-{number}", rows)
         group = {at: offset for at, offset in self.kafka.committed(self.group).items() if offset > 0}
         assert_same("positions of the group beside the changelogs'", logged, group)
-        assert_same("positions of the group beside the topics'", last_offsets(self.kafka, self.rows.values()), group)
+        assert_same("positions of the group beside the topics'", last_offsets(self.kafka, self.scenario.sources), group)
 
     def _assert_stores(self, task: str, rows: Sequence[Any]) -> None:
         """Each copy is its changelog up to where it stands, and the last owner's stands at the end."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from tests.faults.scenario import Sent, encoded
 from tests.faults.schedule import schedule
 from tests.faults.schedules.kills import HOSTS, pause
 from tests.faults.trial import TASKS, Trial
-from tests.support.kafka import wait_for
+from tests.support.kafka import Written, wait_for
+from tests.support.toy import Addition
 from tests.support.workers import Process
 
 SESSION_S = 12.0
@@ -40,6 +42,32 @@ def restarted_in_turn(trial: Trial) -> None:
             workers[host] = trial.start(data=host)
             workers[host].until("tasks_assigned", within_s=90)
     trial.settle()
+
+
+@schedule(bound_s=300)
+def deployed_with_a_topic_more(trial: Trial) -> None:
+    """A rolling deploy of three workers under load adds a topic to a row; records lie there before the first (T2)."""
+    gifts = f"{trial.group}.gifts"
+    trial.kafka.create(gifts)
+    workers = {host: trial.start(data=host) for host in HOSTS}
+    wait_for(lambda: len(tasks_of(*workers.values())) == TASKS, "all tasks to be taken", 90)
+    with trial.load():
+        for host in HOSTS:
+            give(trial, gifts)
+            assert workers[host].stop() == 0
+            workers[host] = trial.start(data=host, gifts=gifts)
+            workers[host].until("tasks_assigned", within_s=90)
+            pause(trial, 5)
+        give(trial, gifts)
+    trial.scenario.widen(gifts)
+    trial.settle()
+
+
+def give(trial: Trial, gifts: str, count: int = 100) -> None:
+    made = [Addition(f"gift-{trial.dice.randrange(40)}", 1) for _ in range(count)]
+    sent = [Sent(gifts, Written(one.account, encoded(one))) for one in made]
+    trial.write(sent)
+    trial.scenario.seen(*sent)
 
 
 @schedule(bound_s=300)
