@@ -115,6 +115,7 @@ class Committer:
             TopicPartition(topic, snapshot.task.partition): at
             for snapshot in snapshots
             for topic, at in snapshot.write.meta.positions.items()
+            if topic in snapshot.task.lanes  # one that is read no more may be deleted; the changelog keeps its position
         }
         self.freed.set()
         fault_point("before_transaction")

@@ -92,6 +92,17 @@ async def test_x1_outputs_states_and_positions_go_together_and_the_store_comes_a
         assert at.bench.store.meta.changelog_offset == 103
 
 
+async def test_s4_the_position_of_a_topic_that_is_read_no_more_is_kept_and_not_committed_again() -> None:
+    """The broker would refuse it once the topic is deleted."""
+    async with desk() as at:
+        at.bench.task.start({at.bench.topic: 0, "gifts": 7})
+        at.add(A)
+        await at.until(1)
+        (batches, positions, _), *_ = at.notes.said
+        assert positions == {TopicPartition(at.bench.topic, 0): 1}
+        assert decode_positions(dict(logged(batches))[POSITIONS_KEY]).next == {at.bench.topic: 1, "gifts": 7}
+
+
 def logged(batches: Batches) -> list[tuple[bytes, bytes]]:
     ((mine,),) = [found for place, found in batches.items() if place.topic.endswith("changelog")]
     records_ = MemoryRecords(mine.build(1, 0, 0))
