@@ -103,14 +103,14 @@ class Product:
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
-    def environment(self) -> dict[str, str]:
-        told = {"IOPT_KAFKA": self.kafka.bootstrap, "IOPT_PORT": str(self.port)}
+    def environment(self, port: int | None = None) -> dict[str, str]:
+        told = {"IOPT_KAFKA": self.kafka.bootstrap, "IOPT_PORT": str(port or self.port)}
         return os.environ | told | {"IOPT_DATA_DIR": str(self.directory / "data")}
 
-    def start(self) -> Process:
+    def start(self, port: int | None = None) -> Process:
         command = [str(IOPT), "--config", str(self.settings), "worker"]
         self.workers.append(
-            Process(command, self.directory / f"worker-{len(self.workers)}.log", env=self.environment())
+            Process(command, self.directory / f"worker-{len(self.workers)}.log", env=self.environment(port))
         )
         return self.workers[-1]
 
