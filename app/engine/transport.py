@@ -64,13 +64,15 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
         """From any thread."""
         self.thread_loop.call_soon_threadsafe(self._ensure_consumer()._coordinator.request_rejoin)
 
-    async def _fetch_records(self, consumer: Any, *args: Any, **kwargs: Any) -> Any:
-        records = await super()._fetch_records(consumer, *args, **kwargs)
+    async def _fetch_records(self, consumer: Any, active_partitions: set[TP], *args: Any, **kwargs: Any) -> Any:
+        """A position that a task has not sought yet is aiokafka's: if the log lost it, recovery says so (S4)."""
+        records = await super()._fetch_records(consumer, active_partitions, *args, **kwargs)
         subscription = consumer._subscription.subscription
         assignment = subscription.assignment if subscription else None
         if assignment is not None:
             states = {at: assignment.state_value(at) for at in assignment.tps}
-            if lost := {at: s.lost for at, s in states.items() if getattr(s, "lost", None) is not None}:
+            asked = {at: s for at, s in states.items() if TP(*at) in active_partitions}
+            if lost := {at: s.lost for at, s in asked.items() if getattr(s, "lost", None) is not None}:
                 Watch.failed(OffsetOutOfRangeError(lost))
             self.snapshot = {at: (s._position, getattr(s, "seen", None)) for at, s in states.items() if s is not None}
         return records

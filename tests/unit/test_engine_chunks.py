@@ -7,11 +7,13 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
+from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 
 from app.engine.driver import Sent
 from app.engine.engine import Engine, Gap
-from app.engine.transport import CHUNK_RECORDS, Chunk, Consumer
+from app.engine.group import Watch
+from app.engine.transport import CHUNK_RECORDS, Chunk, Consumer, ConsumerThread
 
 AT = TP("orders", 1)
 
@@ -135,3 +137,23 @@ async def test_c3_while_a_timer_is_due_nobody_waits_longer_than_50_ms() -> None:
     consumer.engine.timers_due = True
     await fetch(consumer)
     assert consumer.patience == [0.2, 0.05]
+
+
+async def test_s4_a_lost_position_stops_the_worker_once_its_task_asks_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before that, what a restart would refuse by name is found by whoever is quicker."""
+
+    async def nothing(*_: Any, **__: Any) -> Any:
+        return {}
+
+    said: list[BaseException] = []
+    monkeypatch.setattr(Watch, "failed", staticmethod(said.append))
+    monkeypatch.setattr(driver.AIOKafkaConsumerThread, "_fetch_records", nothing)
+    other = TP("orders", 2)
+    states = {AT: SimpleNamespace(lost=5, _position=5), other: SimpleNamespace(_position=0)}
+    assignment = SimpleNamespace(tps=set(states), state_value=states.get)
+    consumer = SimpleNamespace(_subscription=SimpleNamespace(subscription=SimpleNamespace(assignment=assignment)))
+    thread = object.__new__(ConsumerThread)
+    await thread._fetch_records(consumer, {other})
+    assert said == []
+    await thread._fetch_records(consumer, {AT, other})
+    assert str(said[0]).endswith(f"{{{AT!r}: 5}}")
