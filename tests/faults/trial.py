@@ -47,7 +47,9 @@ class Trial:
         return short if self.short else full
 
     def load(self, rate: float = 400) -> AbstractContextManager[None]:
-        """Foreign producers write as long as the block lasts."""
+        """Foreign producers write as long as the block lasts. A worker has made the topics, or is about to."""
+        written = {self.scenario.row.additions.name, self.scenario.notes.notes.name}
+        wait_for(lambda: written <= set(self.kafka.topics()), "the topics", 90)
         return load(self.brokers.bootstrap, self.scenario, rate)
 
     def write(self, sent: Sequence[Sent]) -> None:
@@ -91,12 +93,13 @@ class Trial:
         return wanted
 
     def stop(self) -> None:
-        """All that run, at once."""
+        """All that run, at once. One that has only just been started may not hear the signal yet, and dies of it."""
         working = self.alive
         for worker in working:
             worker.signal(signal.SIGTERM)
         codes = [worker.wait() for worker in working]
-        assert set(codes) <= {0}, f"exit codes {codes}"
+        deaf = [worker.code == -signal.SIGTERM and not worker.events("tasks_assigned") for worker in working]
+        assert {code for code, unheard in zip(codes, deaf, strict=True) if not unheard} <= {0}, f"exit codes {codes}"
 
     def until_out(self, wanted: Outcome, within_s: float) -> None:
         """So many records as there must be; whether they are the right ones is seen later."""
