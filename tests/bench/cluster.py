@@ -14,7 +14,7 @@ from tests.bench.workloads import PARTITIONS, Pair
 
 QUEUE = 1_000_000
 AT_ONCE = 100  # topics
-LIMIT_S = 180.0
+LIMIT_S = 180.0  # for reading what came out
 Sendable = tuple[bytes, bytes, Sequence[tuple[str, bytes]]]  # key, value, headers
 QUIET: dict[str, str | int | float | bool] = {"log_level": 2}
 
@@ -86,19 +86,25 @@ class Cluster:
         return {number: self._looking.get_watermark_offsets(TopicPartition(topic, number))[1] for number in numbers}
 
     def records(self, topic: str, since: Mapping[int, int] | None = None) -> Iterator[Pair]:
+        """`since`: offsets by partition. Raises Failed."""
+        return ((key, value) for _, key, value in self.all_records([topic], since or {}))
+
+    def all_records(self, topics: Iterable[str], since: Mapping[int, int]) -> Iterator[tuple[str, bytes, bytes]]:
         """Every committed record up to the high watermarks; none has an empty key or value. Raises Failed."""
-        since, limit = since or {}, time.monotonic() + LIMIT_S
-        left = {number: end for number, end in self.ends(topic).items() if end > since.get(number, 0)}
+        ends = {(topic, number): end for topic in topics for number, end in self.ends(topic).items()}
+        left = {at: end for at, end in ends.items() if end > since.get(at[1], 0)}
         consumer = self.consumer({"enable.partition.eof": True, "fetch.max.bytes": 10_000_000})
-        consumer.assign([TopicPartition(topic, number, since.get(number, 0)) for number in left])
+        consumer.assign([TopicPartition(topic, number, since.get(number, 0)) for topic, number in left])
+        limit = time.monotonic() + LIMIT_S
         while left:
             if time.monotonic() > limit:
-                raise Failed(f"{topic}: not read to its end, {left}")
+                raise Failed(f"not read to their ends: {left}")
             for message in consumer.consume(10_000, 1):
+                at = (message.topic() or "", message.partition() or 0)
                 if message.error() is None:
-                    yield message.key() or b"", message.value() or b""
-                elif reached(message) >= left.get(message.partition() or 0, 0):
-                    left.pop(message.partition() or 0, None)
+                    yield at[0], message.key() or b"", message.value() or b""
+                elif reached(message) >= left.get(at, 0):
+                    left.pop(at, None)
         consumer.close()
 
     def consumer(self, config: dict[str, object]) -> Consumer:

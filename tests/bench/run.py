@@ -70,9 +70,8 @@ def until_committed(process: Process, records: int) -> list[Sample]:
 def figures(process: Process, since: Mapping[int, int] | None = None) -> Result:
     """`since`: where the changelog was when it began, by partition."""
     found = Figures()
-    for topic, name in process.outputs.items():
-        for _, value in process.cluster.records(topic):
-            found.add_output(name, msgspec.json.decode(value))
+    for topic, _, value in process.cluster.all_records(process.outputs, {}):
+        found.add_output(process.outputs[topic], msgspec.json.decode(value))
     last = dict(process.cluster.records(process.changelog, since))
     for key, value in last.items():
         state = process.contender.state(process.job.workload, key, value)
