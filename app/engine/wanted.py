@@ -12,7 +12,8 @@ from app.wire.topics import Topic, changelog, dead_letters
 def wanted(plan: Plan, subs: Iterable[SubTopology], counts: Mapping[str, int]) -> dict[Topic, int]:
     """Partitions by topic, given those that the cluster has.
 
-    0 for topics of others, and for a changelog that has as many as a topic of others that is not there.
+    0 for topics of others, and for a changelog that has as many as a topic of others that is not there. One of a row
+    without a table may have any number: it grows with the tasks.
     """
     found = {topic.name: (topic, plan.partitions) for topic in plan.needs}
     for sub in subs:
@@ -20,7 +21,8 @@ def wanted(plan: Plan, subs: Iterable[SubTopology], counts: Mapping[str, int]) -
         views = [view.topic for view in sub.views if view.topic is not None]
         log, own = changelog(sub.row), [counts.get(topic.name, 0) for topic in sources if not topic.owned]
         found |= {topic.name: (topic, plan.partitions) for topic in [*sources, *views]}
-        found |= {log.name: (log, plan.partitions if sub.tables or not own else max(own))}
+        tasks = counts.get(log.name) or (max(own) if own else plan.partitions)
+        found |= {log.name: (log, plan.partitions if sub.tables else tasks)}
         letters = [dead_letters(topic.name) for topic in sources]
         found |= {topic.name: (topic, plan.dead_letter_partitions) for topic in letters}
     return {topic: count if topic.owned else 0 for topic, count in found.values()}

@@ -19,12 +19,14 @@ from app.domain.errors import NotYet, Rejected
 from app.engine import fetch, startup
 from app.engine.codes import FENCED, LOST, RETRIABLE, UNPINNED, Fenced, TransactionLost, UnpinnedRecord, check
 from app.engine.faults import BadFault, plan
+from app.engine.plan import Plan
 from app.engine.processor import Processor, Table, View
 from app.engine.readings import Complete
 from app.engine.recovery import Refused, starting_positions
 from app.engine.slots import NoSlot, take
 from app.engine.startup import NotReady, check_counts, check_port, finalized, missing_topics
 from app.engine.topology import TopologyError, build
+from app.engine.wanted import wanted
 from app.wire.topics import Cleanup, Sources, Topic
 from tests.support.toy import Account, Addition, Json, toy
 
@@ -260,6 +262,20 @@ def test_the_start_names_wrong_numbers_of_partitions() -> None:
 def test_t1_topics_of_a_row_without_a_table_may_have_any_number_of_partitions() -> None:
     (sub,) = build([processor(topic("a"), topic("b"))], {}).values()
     check_counts({"a": 3, "b": 6, "iopt.row.changelog": 4}, [sub], 4)
+
+
+@pytest.mark.parametrize(
+    ("there", "partitions"), [({}, 6), ({"iopt.row.changelog": 4}, 4), ({"iopt.row.changelog": 9}, 9)]
+)
+def test_t1_a_changelog_of_positions_is_made_for_all_tasks_and_then_is_as_it_is(
+    there: dict[str, int], partitions: int
+) -> None:
+    """It grows with the tasks, and stays when one of its topics is read no more."""
+    row = processor(topic("a", Cleanup.THEIRS), topic("b", Cleanup.THEIRS))
+    subs = build([row], {}).values()
+    plan = Plan(bootstrap="", group="g", processors=[row], data=Path("nowhere"))
+    found = wanted(plan, subs, {"a": 3, "b": 6} | there)
+    assert {one.name: count for one, count in found.items()}["iopt.row.changelog"] == partitions
 
 
 def test_the_start_names_a_port_that_is_taken() -> None:
