@@ -16,6 +16,7 @@ import msgspec
 
 EVERY_S = 0.001
 PARTS = {"/app/": "app/", "/tests/bench/": "tests/bench/", "/site-packages/": ""}
+NAMES = {"MainThread": "engine", "Thread-1": "consumer"}
 LOOPS = ("tests/bench/product.py", "mode/threads.py")  # nothing of theirs is inside but the event loop
 
 _spent: dict[str, dict[str, float]] = {}
@@ -53,7 +54,8 @@ def _look(_number: int, frame: FrameType | None) -> None:
         now = used(thread.ident)
         spent, _last[thread.ident] = now - _last.get(thread.ident, 0.0), now
         if spent > 0:
-            files, file = _spent.setdefault(thread.name, {}), _file(frames[thread.ident])
+            name = NAMES.get(thread.name, "pool")
+            files, file = _spent.setdefault(name, {}), _file(frames[thread.ident])
             files[file] = files.get(file, 0.0) + spent
 
 
