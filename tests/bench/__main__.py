@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import shutil
+import signal
 import sys
 from pathlib import Path
 
@@ -42,6 +43,7 @@ def arguments() -> argparse.Namespace:
 
 
 def main() -> int:
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what it started is stopped too
     given = arguments()
     results = Results(WORK / ("results-quick" if given.quick else "results"))
     failed: list[str] = []
