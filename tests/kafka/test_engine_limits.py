@@ -45,7 +45,7 @@ async def test_r2_a_limit_that_is_changed_while_the_worker_runs_is_read_again(
     await client.bootstrap()
     assert await cluster.limits(client, [topic, f"{prefix}gone"]) == {topic: 5_000}
     await cluster.look(client, [topic], known)
-    watching = asyncio.ensure_future(cluster.watch(client, known, [topic]))
+    watching = asyncio.ensure_future(cluster.watch(client, known, lambda: None))
     try:
         for limit in (5_000, 7_000):
             kafka.configure(topic, max_message_bytes=str(limit))
