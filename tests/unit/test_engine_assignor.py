@@ -80,16 +80,15 @@ def test_t2_every_member_is_told_who_has_what_and_where_it_answers() -> None:
 
 def test_t2_what_is_held_stays_and_the_newest_round_is_believed() -> None:
     """A member that was frozen still believes that it has what went to others meanwhile."""
-    frozen, heir = member("a-frozen"), member("b-heir")
-    rebalance(frozen)
-    rebalance(heir)
-    rebalance(heir)
-    before = {id_: set(tasks) for id_, tasks in heir.view.tasks.items()}
-    assert frozen.view.round < heir.view.round
-    rebalance(frozen, heir)
-    assert set(heir.view.tasks["b-heir"]) < before["b-heir"]
-    given_up = before["b-heir"] - set(heir.view.tasks["b-heir"])
-    assert set(heir.view.tasks["a-frozen"]) == given_up
+    rows, brokers = {"route": Row("r1", ("orders",))}, Brokers(orders=24)
+    frozen, one, two = (member(name, rows=rows) for name in ("a-frozen", "b-heir", "c-heir"))
+    rebalance(frozen, brokers=brokers)
+    rebalance(two, brokers=brokers)
+    rebalance(two, one, brokers=brokers)
+    before = {heir.me.id: set(heir.view.tasks[heir.me.id]) for heir in (one, two)}
+    rebalance(frozen, one, two, brokers=brokers)
+    assert set(one.view.tasks["b-heir"]) < before["b-heir"]
+    assert set(two.view.tasks["c-heir"]) < before["c-heir"]
 
 
 def test_t2_stores_on_disk_are_said_and_nothing_else_that_lies_there(tmp_path: Path) -> None:
