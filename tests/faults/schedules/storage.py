@@ -53,6 +53,8 @@ def fill(trial: Trial) -> None:
     """So many accounts that a store has blocks which nothing reads at the start, and timers for a later day."""
     names = [name for number in range(PARTITIONS) for name in names_on(number, trial.times(2_000, 700), "filler")]
     trial.write(trial.scenario.add(*(Addition(name, 1, LATER_MS) for name in names)))
+    sums = trial.scenario.row.sums.name
+    trial.kafka.read_until(sums, lambda found: set(names) <= {record.key for record in found}, within_s=60)
 
 
 def damage_each_time(trial: Trial, times: int, damage: Callable[[list[Path]], None]) -> None:
