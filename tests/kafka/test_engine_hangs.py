@@ -25,6 +25,7 @@ from tests.support.toy import Addition
 from tests.support.watched import until
 from tests.support.workers import Process
 
+pytestmark = pytest.mark.timeout(300)  # on a busy machine workers take a while to start
 EACH = [account for number in range(4) for account in names_on(number, 3)]
 (ONE,) = names_on(VICTIM, 1)
 
@@ -127,19 +128,14 @@ def test_faust_t25_a_worker_is_stopped_by_its_signal_though_no_broker_answers(fr
 
 
 def test_faust_t26_a_busy_partition_is_not_held_up_by_those_that_have_nothing(toy_row: Accounts) -> None:
-    """In one fetch a node, a record waits for the end of the fetch that asks the others: 1.5 s in Faust, each time."""
-    worker = toy_row.workers.ready()
-    with toy_row.kafka._reader(toy_row.sums_topic) as sums:
-        toy_row.add(Addition(ONE, 1))
-        toy_row.until_summed()
-        begun, seen = monotonic(), 0
-        for _ in range(20):
-            toy_row.add(Addition(ONE, 1))
-            while seen < toy_row.added:
-                seen += sum(message.error() is None for message in sums.consume(10, 0.05))
-                assert monotonic() - begun < 60
-        took = monotonic() - begun
-    assert took < 20 * 0.75, f"{took:.1f} s for 20 records, one after the other"
+    """What was fetched waits for its agent: the next fetch asks the others alone, and in Faust lasts 1.5 s."""
+    worker = toy_row.workers.ready(sabotage="sips")
+    begun = monotonic()
+    for _ in range(40):
+        toy_row.add(*[Addition(ONE, 1)] * 10)
+    toy_row.until_summed(within_s=100)
+    took = monotonic() - begun
+    assert took < 14, f"{took:.1f} s for some 40 fetches"
     assert worker.stop() == 0
     toy_row.assert_exact()
 

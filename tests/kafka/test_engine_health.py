@@ -17,6 +17,7 @@ from tests.support.sabotage import VICTIM
 from tests.support.toy import Addition
 from tests.support.watched import Health, until
 
+pytestmark = pytest.mark.timeout(300)  # on a busy machine workers take a while to start
 EACH = [account for number in range(4) for account in names_on(number, 3)]
 OTHERS = [account for account in EACH if account not in names_on(VICTIM, 3)]
 

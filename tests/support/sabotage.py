@@ -16,11 +16,12 @@ from app.engine.engine import Engine
 from app.engine.owned import Owned
 from app.engine.rocks import RocksStore
 from app.engine.transaction import Transactions
-from app.engine.transport import Consumer, Recovery
+from app.engine.transport import Consumer, ConsumerThread, Recovery
 
 VICTIM = 1  # the partition that hangs
 IMPATIENT_S = 3.0
 LATE_S = 6.0  # a topic, after all others
+SIP_BYTES = 1_000  # of a partition in one fetch
 
 
 class Sabotage(RuntimeError):
@@ -44,7 +45,7 @@ async def _never(*_: Any, **__: Any) -> Any:
 
 
 _wants, _process, _apply = Owned.wants, Engine.process, recovery._apply
-_wait, _add = Recovery._wait, Conductor.add
+_wait, _add, _create = Recovery._wait, Conductor.add, ConsumerThread._create_worker_consumer
 
 
 def _wants_others(owned: Owned, topic: str) -> bool:
@@ -73,6 +74,17 @@ def _no_room(*_: Any) -> None:
     raise OSError(errno.ENOSPC, "No space left on device")
 
 
+def _sip(thread: ConsumerThread, transport: Any) -> Any:
+    consumer = _create(thread, transport)
+    consumer._max_partition_fetch_bytes = SIP_BYTES
+    return consumer
+
+
+async def _process_late(engine: Engine, chunk: Any) -> None:
+    await asyncio.sleep(0.12)  # longer than aiokafka waits for what it has fetched to be taken
+    await _process(engine, chunk)
+
+
 PLACES: dict[str, list[tuple[Any, str, Any]]] = {
     "assignor": [(TaskAssignor, "assign", _broken_now)],
     "listener": [(ConsumerRebalanceListener, "on_partitions_assigned", _broken)],
@@ -85,6 +97,7 @@ PLACES: dict[str, list[tuple[Any, str, Any]]] = {
     "restore": [(recovery, "_apply", _apply_slowly), (fetch, "STEP_BYTES", 1)],
     "seek": [(Consumer, "seek_to_committed", _never), (Recovery, "_wait", _wait_briefly)],
     "subscription": [(Conductor, "add", _add_late)],
+    "sips": [(ConsumerThread, "_create_worker_consumer", _sip), (Engine, "process", _process_late)],
     "impatience": [(pulse, name, IMPATIENT_S) for name in ("RESTORING_S", "STUCK_S", "HELD_S", "JOINING_S")],
 }
 
