@@ -65,7 +65,7 @@ def killed_at_random(trial: Trial) -> None:
 
 def kill_at_random(trial: Trial, times: int) -> None:
     crowd = Crowd(trial)
-    with trial.load(rate=300):
+    with trial.load(rate=200):
         trial.until_rebalanced()
         for _ in range(times):
             host = trial.dice.choice(HOSTS)
