@@ -57,7 +57,7 @@ def disk_older_than_a_tombstone(trial: Trial) -> None:
 
 
 def forgotten(trial: Trial, log: str, names: list[str]) -> bool:
-    """Other accounts' rows close the segments; the broker cleans every 15 s, and a tombstone goes at the second time."""
+    """Other accounts' rows close the segments; the broker cleans every 15 s; tombstones go the second time."""
     trial.write(trial.scenario.add(*(Addition(f"other-{n}", 1) for n in range(20))))
     pause(trial, 2)
     keys = {row.key[1:] for rows in rows_of(trial.kafka, log).values() for row in rows}
