@@ -10,7 +10,7 @@ import pytest
 from aiokafka.coordinator.protocol import ConsumerProtocolMemberAssignment, ConsumerProtocolMemberMetadata
 
 from app.engine import rollcall
-from app.engine.assignor import Me, Row, TaskAssignor, UnknownCount, row_of
+from app.engine.assignor import Me, Row, Seat, TaskAssignor, Told, UnknownCount, View, row_of
 from app.engine.plan import advertised
 from app.engine.processor import Processor, Table
 from app.engine.rollcall import RollCall
@@ -151,6 +151,36 @@ def _keeping(table: Table[Any]) -> Processor:
     return Processor(TOY.processor.run, TOY.processor.sources, table, (), TOY.processor.row, timers=True)
 
 
+TOLD = bytes.fromhex(
+    "89a26964a36d2d30a4736c6f7400a375726caf687474703a2f2f6d2d303a38313034a4726f777381a47361676183a4686173"
+    "68a27331a6746f7069637391a5696e626f78a57461736b7304a6636f756e747381a5696e626f7804a468656c649192a47361"
+    "676101a673746f7265739192a47361676100a5726f756e6402a56e6f6e636501"
+)
+VIEW = bytes.fromhex(
+    "84a5726f756e6403a5736561747381a36d2d3083a4736c6f7400a375726caf687474703a2f2f6d2d303a38313034a4726f77"
+    "7381a473616761a27331a57461736b7381a36d2d309192a47361676101a6636f756e747381a5696e626f7804"
+)
+
+
+def test_t2_what_members_of_this_version_say_is_understood_by_all_later_ones() -> None:
+    """The bytes never change: a rolling deploy has both in one group."""
+    told = msgspec.msgpack.decode(TOLD, type=Told)
+    assert told == Told(
+        id="m-0",
+        slot=0,
+        url="http://m-0:8104",
+        rows={"saga": Row("s1", ("inbox",), 4)},
+        counts={"inbox": 4},
+        held=(("saga", 1),),
+        stores=(("saga", 0),),
+        round=2,
+        nonce=1,
+    )
+    seat = Seat(0, "http://m-0:8104", {"saga": "s1"})
+    view = msgspec.msgpack.decode(VIEW, type=View)
+    assert view == View(3, {"m-0": seat}, {"m-0": (("saga", 1),)}, {"inbox": 4})
+
+
 def test_t2_what_a_later_version_says_beside_is_passed_over() -> None:
     one, later = member("m-0"), member("m-1")
     said = msgspec.msgpack.decode(later.metadata({"inbox"}).user_data)
@@ -158,7 +188,7 @@ def test_t2_what_a_later_version_says_beside_is_passed_over() -> None:
     assert set(one.assign(Brokers(), {"a": one.metadata({"inbox"}), "b": grown})) == {"a", "b"}
 
 
-class Told:
+class Roll:
     """A roll call whose rejoins are counted; `now` is its clock."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -181,17 +211,17 @@ class Told:
 
 
 @pytest.fixture
-def told(monkeypatch: pytest.MonkeyPatch) -> Told:
-    return Told(monkeypatch)
+def told(monkeypatch: pytest.MonkeyPatch) -> Roll:
+    return Roll(monkeypatch)
 
 
-def test_t2_who_is_known_does_not_join_again_nor_does_who_has_not_joined(told: Told) -> None:
+def test_t2_who_is_known_does_not_join_again_nor_does_who_has_not_joined(told: Roll) -> None:
     assert told.looks(9) == 0
     rebalance(told.me)
     assert told.looks(9) == 0
 
 
-def test_t2_more_partitions_are_news_and_fewer_are_not(told: Told) -> None:
+def test_t2_more_partitions_are_news_and_fewer_are_not(told: Roll) -> None:
     rebalance(told.me, brokers=Brokers(trips=5))
     assert told.looks() == 0
     told.counts["trips"] = 6
@@ -203,7 +233,7 @@ def test_t2_more_partitions_are_news_and_fewer_are_not(told: Told) -> None:
     assert told.roll.wrong == ""
 
 
-def test_t2_another_address_or_topology_is_told_three_times_then_once_a_minute(told: Told) -> None:
+def test_t2_another_address_or_topology_is_told_three_times_then_once_a_minute(told: Roll) -> None:
     rebalance(told.me)
     told.me.me = told.me.me._replace(url="http://m-0:9000")
     for tries in (1, 2, 3):
