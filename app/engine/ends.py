@@ -8,12 +8,15 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from aiokafka.client import AIOKafkaClient
-from aiokafka.errors import LeaderNotAvailableError, for_code
+from aiokafka.errors import KafkaError, LeaderNotAvailableError, for_code
 from aiokafka.protocol.offset import OffsetRequest
 from aiokafka.structs import TopicPartition
 
+from app.engine.codes import UNREACHABLE
+
 NEWEST, OLDEST = -1, -2  # Kafka's names for the ends of a log, in place of a timestamp
 ALL, COMMITTED = 0, 1
+AWAY_S = 0.1
 
 
 class Bounds(NamedTuple):
@@ -33,6 +36,23 @@ async def bounds(client: AIOKafkaClient, partitions: Iterable[TopicPartition]) -
         _offsets(client, asked, NEWEST, ALL),
     )
     return {at: Bounds(first[at], stable[at], max(stable[at], end[at])) for at in asked}
+
+
+async def known_bounds(client: AIOKafkaClient, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, Bounds]:
+    """Once every leader answers. A new one does when it knows its high watermark (KIP-207); what it says of it in the
+    answer to a fetch may be older than what was read from the one before.
+    """
+    asked = list(partitions)
+    while True:
+        try:
+            return await bounds(client, asked)
+        except UNREACHABLE:
+            await asyncio.sleep(AWAY_S)
+        except KafkaError as error:
+            if not error.retriable:
+                raise
+            await asyncio.sleep(AWAY_S)
+        await client.force_metadata_update()
 
 
 async def _offsets(

@@ -16,6 +16,7 @@ from aiokafka.errors import OffsetOutOfRangeError
 from aiokafka.structs import TopicPartition
 
 from app.engine.codes import RETRIABLE, UNREACHABLE, check
+from app.engine.ends import known_bounds
 from app.engine.faults import fault_point
 from app.engine.fetch import Stretch, stretches
 from app.engine.positions import NONE, Offsets
@@ -73,9 +74,8 @@ async def restore(
 async def _read_tail(
     client: AIOKafkaClient, at: TopicPartition, store: RocksStore, progress: Callable[[int, int], None]
 ) -> int:
-    done, until, moved = 0, -1, monotonic()
+    until, done, moved = (await known_bounds(client, [at]))[at].end, 0, monotonic()
     async for stretch in stretches(client, at, store.meta.changelog_offset):
-        until = stretch.high_watermark if until < 0 else until
         if stretch.next_offset > store.meta.changelog_offset:
             await _apply(store, stretch)
             done, moved = done + len(stretch.rows), monotonic()

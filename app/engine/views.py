@@ -10,6 +10,7 @@ from aiokafka.structs import TopicPartition
 
 from app.domain.errors import NotYet, Rejected
 from app.engine.codes import UNREACHABLE
+from app.engine.ends import known_bounds
 from app.engine.fetch import stretches
 from app.engine.processor import View
 from app.telemetry import metrics
@@ -46,7 +47,8 @@ class Followed(Generic[V]):
         return found
 
     async def read_to_end(self) -> None:
-        whole = await asyncio.gather(*(self._read(number) for number in range(self._partitions)))
+        ends = await self._ends() if self._asked else {}
+        whole = await asyncio.gather(*(self._read(number, ends.get(number, 0)) for number in range(self._partitions)))
         if all(whole):
             self._round += 1
             self._asked = {key: certain for key, certain in self._asked.items() if self._round < certain + ANSWER_HOLDS}
@@ -62,12 +64,17 @@ class Followed(Generic[V]):
                 log.warning("view_unreachable", view=self.name, error=repr(error))
             await asyncio.sleep(0.1)
 
-    async def _read(self, number: int) -> bool:
+    async def _ends(self) -> dict[int, int]:
+        """For a key to be judged absent: a leader that is new may answer a fetch as if its log ended earlier."""
+        partitions = [TopicPartition(self._topic.name, number) for number in range(self._partitions)]
+        return {at.partition: found.end for at, found in (await known_bounds(self._client, partitions)).items()}
+
+    async def _read(self, number: int, known_end: int) -> bool:
         """Up to the stable offset; False when an open transaction may still hide something before the end."""
-        at, until, end = TopicPartition(self._topic.name, number), -1, -1
+        at, until, end = TopicPartition(self._topic.name, number), -1, known_end
         async for stretch in stretches(self._client, at, self._offsets[number], wait_ms=1):
             if until < 0:
-                until, end = stretch.stable_offset, stretch.high_watermark
+                until, end = stretch.stable_offset, max(end, stretch.high_watermark)
             for key, value in stretch.rows:
                 self._apply((key or b"").decode(errors="replace"), value)
             self._offsets[number] = stretch.next_offset

@@ -2,16 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from aiokafka.errors import LeaderNotAvailableError, TopicAuthorizationFailedError
+from aiokafka.protocol.offset import OffsetRequest
 from aiokafka.structs import TopicPartition
 
+from app.domain.errors import NotYet
+from app.engine import recovery, views
 from app.engine.cluster import ask_any
+from app.engine.ends import Bounds, known_bounds
+from app.engine.fetch import Stretch
+from app.engine.processor import View
+from app.engine.recovery import restore
 from app.engine.transaction import GONE_AFTER, TopicGone
 from app.engine.transaction_requests import Produce12
 from app.engine.transaction_versions import Version2
+from app.engine.views import Followed
+from app.wire.topics import Cleanup, Topic
+from tests.support.toy import Json, Limit
+from tests.unit.test_engine_store import opened, state
 
 ONE, OTHER = TopicPartition("sums", 0), TopicPartition("sums", 1)
 
@@ -22,6 +36,7 @@ class Brokers:
     def __init__(self, leaders: dict[TopicPartition, int | None]) -> None:
         self.leaders, self.away = leaders, set[int]()
         self.sent: list[tuple[int, Any]] = []
+        self.codes: list[int] = []  # that the next questions for ends are answered with
         nodes = [SimpleNamespace(nodeId=node) for node in (1, 2)]
         self.cluster = SimpleNamespace(leader_for_partition=leaders.get, brokers=lambda: nodes)
 
@@ -36,6 +51,9 @@ class Brokers:
         self.sent.append((node, request))
         if node in self.away:
             raise ConnectionError(node)
+        if isinstance(request, OffsetRequest):
+            code = self.codes.pop(0) if self.codes else 0
+            return SimpleNamespace(topics=[(topic, [(n, code, 0, 8) for n, _ in of]) for topic, of in request._topics])
         if not isinstance(request, Produce12):
             return node
         topics = request.values[3]
@@ -79,3 +97,61 @@ async def test_x4_where_none_answers_it_is_said() -> None:
     with pytest.raises(ConnectionError):
         await ask_any(client, "what is there")
     assert len(client.sent) == 2
+
+
+class Log:
+    """Of eight rows, five of which a leader that is new tells of at first."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    async def stretches(self, _client: Any, _at: Any, offset: int, wait_ms: int = 50) -> AsyncIterator[Stretch]:
+        assert wait_ms
+        while True:
+            self.asked += 1
+            end = 5 if self.asked == 1 else 8
+            rows: list[tuple[bytes, bytes | None]] = [(b"\1k-%d" % n, state("x")) for n in range(offset, end)]
+            offset = end
+            yield Stretch(rows, end, end, end)
+
+
+async def known_to_the_leader(_client: Any, partitions: list[TopicPartition]) -> dict[TopicPartition, Bounds]:
+    return dict.fromkeys(partitions, Bounds(0, 8, 8))
+
+
+async def test_s6_a_restore_reads_what_a_new_leader_does_not_tell_yet(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Its first answer to a fetch has an older high watermark: states would be missing."""
+    monkeypatch.setattr(recovery, "stretches", Log().stretches)
+    monkeypatch.setattr(recovery, "known_bounds", known_to_the_leader)
+    store = opened(tmp_path / "task-0")
+    assert await restore(Brokers({}), ONE, store, lambda _done, _left: None) == 8
+    assert store.meta.changelog_offset == 8
+    store.close()
+
+
+async def test_r5_a_new_leader_does_not_make_an_entry_absent(monkeypatch: pytest.MonkeyPatch) -> None:
+    log = Log()
+    monkeypatch.setattr(views, "stretches", log.stretches)
+    monkeypatch.setattr(views, "known_bounds", known_to_the_leader)
+    limits: Followed[Limit] = Followed(
+        View("limits", Topic("limits", Json(Limit), cleanup=Cleanup.COMPACT)), Brokers({}), 1
+    )
+    for _ in range(2):  # rounds: enough for a key to be absent
+        with pytest.raises(NotYet):
+            limits.get("not there")
+        await limits.read_to_end()
+    with pytest.raises(NotYet):
+        limits.get("not there")
+    await limits.read_to_end()
+    assert limits.get("not there") is None
+
+
+async def test_x4_ends_are_asked_for_until_the_leader_knows_them() -> None:
+    client = Brokers({ONE: 1})
+    client.away, client.codes = {1}, [LeaderNotAvailableError.errno] * 3
+    assert await known_bounds(client, [ONE]) == {ONE: Bounds(8, 8, 8)}
+    client.codes = [TopicAuthorizationFailedError.errno] * 3
+    with pytest.raises(TopicAuthorizationFailedError):
+        await known_bounds(client, [ONE])

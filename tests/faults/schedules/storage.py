@@ -141,6 +141,16 @@ def settle_read(trial: Trial) -> None:
 
 
 def whole(store: Path) -> bool:
+    try:
+        walk(store)
+    except Exception as error:
+        if "Corruption" in str(error):
+            return False
+        raise
+    return True
+
+
+def walk(store: Path) -> None:
     opened = rocksdict.Rdict(str(store), _options(), access_type=rocksdict.AccessType.read_only())
     cursor = opened.iter()
     try:
@@ -148,14 +158,9 @@ def whole(store: Path) -> bool:
         while cursor.valid():
             cursor.next()
         cursor.status()
-    except Exception as error:
-        if "Corruption" in str(error):
-            return False
-        raise
     finally:
         del cursor
         opened.close()
-    return True
 
 
 @schedule(bound_s=300)
