@@ -32,6 +32,7 @@ def connections_cut(trial: Trial) -> None:
             pause(trial, 3)
             line.heal()
     trial.settle()
+    trial.remark(f"{line.accepted} connections")
 
 
 @schedule(bound_s=300, brokers=proxied_broker)
@@ -43,6 +44,7 @@ def connections_reset(trial: Trial) -> None:
             pause(trial, 1)
             line.reset()
     trial.settle()
+    trial.remark(f"{line.accepted} connections")
 
 
 @schedule(bound_s=300, brokers=proxied_broker)
