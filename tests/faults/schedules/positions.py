@@ -47,8 +47,11 @@ def refusal(trial: Trial) -> str:
 def by_hand(trial: Trial, choose: Choice) -> list[Step]:
     """What `iopt offsets accept-loss --apply` does."""
 
+    audits = f"{trial.group}.audit"
+    trial.kafka.create(audits)
+
     def audit(_step: Step) -> Encoded:
-        return Encoded(trial.scenario.row.alarms.name, 0, b"operator", b'{"account":"o","additions":0,"total":0}', [])
+        return Encoded(audits, 0, b"operator", b"{}", [])
 
     async def run() -> list[Step]:
         client = AIOKafkaClient(bootstrap_servers=trial.brokers.bootstrap)
