@@ -102,12 +102,14 @@ def retention_beyond_the_position(trial: Trial) -> None:
     topic = trial.scenario.row.additions.name
     lost = [Sent(topic, Written(name, encoded(Addition(name, 1)))) for name in names_on(2, 7, "lost")]
     trial.write(lost)
-    trial.kafka.cut(topic, {2: trial.kafka.end_offsets(topic)[2]})
+    end = trial.kafka.end_offsets(topic)[2]
+    trial.kafka.cut(topic, {2: end})
+    gone = end - trial.kafka.committed(trial.group)[topic, 2]  # offsets: the markers of transactions have some too
     trial.write(trial.scenario.more(100))
     said = refusal(trial)
-    assert f"{len(lost)} records from" in said, said
+    assert f"{gone} records from" in said, said
     (step,) = by_hand(trial, skipped)
-    assert step.expired == len(lost)
+    assert step.expired == gone >= len(lost)
     trial.ready()
     trial.settle()
 
