@@ -39,7 +39,7 @@ def frozen(broker: Broker) -> Iterator[None]:
         os.kill(broker.pid, signal.SIGCONT)
 
 
-@schedule(bound_s=300)
+@schedule(bound_s=420)
 def broker_killed_and_restarted(trial: Trial) -> None:
     """The only broker is killed with -9 under load and started again, 5 times."""
     broker = only(trial)
@@ -55,7 +55,7 @@ def broker_killed_and_restarted(trial: Trial) -> None:
     trial.settle()
 
 
-@schedule(bound_s=300)
+@schedule(bound_s=420)
 def broker_stopped_for_a_minute(trial: Trial) -> None:
     """The only broker is stopped with SIGTERM under load, stays away for 60 s, and is started again."""
     broker = only(trial)
@@ -67,7 +67,7 @@ def broker_stopped_for_a_minute(trial: Trial) -> None:
     trial.settle()
 
 
-@schedule(bound_s=300)
+@schedule(bound_s=420)
 def broker_frozen_for_a_minute(trial: Trial) -> None:
     """The only broker gets SIGSTOP under load, and SIGCONT after 60 s: requests of before are still answered."""
     broker = only(trial)
@@ -78,7 +78,7 @@ def broker_frozen_for_a_minute(trial: Trial) -> None:
     trial.settle()
 
 
-@schedule(bound_s=600, brokers=three_brokers)
+@schedule(bound_s=900, brokers=three_brokers)
 def one_of_three_brokers_killed(trial: Trial) -> None:
     """Each of three brokers, twice, is killed with -9 under load and comes back: leaders and coordinators move."""
     brokers = three(trial)
@@ -95,7 +95,7 @@ def one_of_three_brokers_killed(trial: Trial) -> None:
     trial.settle()
 
 
-@schedule(bound_s=400, brokers=three_brokers)
+@schedule(bound_s=600, brokers=three_brokers)
 def one_of_three_brokers_frozen(trial: Trial) -> None:
     """Each of three brokers freezes for 15 s under load: others lead, and it wakes up believing that it still does."""
     brokers = three(trial)
@@ -111,7 +111,7 @@ def one_of_three_brokers_frozen(trial: Trial) -> None:
     trial.settle()
 
 
-@schedule(bound_s=400, brokers=three_brokers)
+@schedule(bound_s=600, brokers=three_brokers)
 def brokers_restarted_one_after_the_other(trial: Trial) -> None:
     """A rolling restart of three brokers under load, as an upgrade does it; no worker stops for it."""
     brokers = three(trial)
@@ -126,7 +126,7 @@ def brokers_restarted_one_after_the_other(trial: Trial) -> None:
     trial.settle()
 
 
-@schedule(bound_s=400, brokers=three_brokers)
+@schedule(bound_s=600, brokers=three_brokers)
 def two_of_three_brokers_away(trial: Trial) -> None:
     """Two of three brokers are killed under load: nothing can be written for 20 s, then all goes on."""
     brokers = three(trial)

@@ -21,7 +21,7 @@ def between(trial: Trial) -> Proxy:
     return trial.brokers.proxy
 
 
-@schedule(bound_s=300, brokers=proxied_broker)
+@schedule(bound_s=420, brokers=proxied_broker)
 def connections_cut(trial: Trial) -> None:
     """Under load all connections of the worker are cut, and refused for up to 3 s, 15 times."""
     line = between(trial)
@@ -35,7 +35,7 @@ def connections_cut(trial: Trial) -> None:
     trial.remark(f"{line.accepted} connections")
 
 
-@schedule(bound_s=300, brokers=proxied_broker)
+@schedule(bound_s=420, brokers=proxied_broker)
 def connections_reset(trial: Trial) -> None:
     """Under load all connections of the worker are reset within a second of each other, 60 times: answers are lost."""
     line = between(trial)
@@ -47,7 +47,7 @@ def connections_reset(trial: Trial) -> None:
     trial.remark(f"{line.accepted} connections")
 
 
-@schedule(bound_s=300, brokers=proxied_broker)
+@schedule(bound_s=420, brokers=proxied_broker)
 def connections_slowed(trial: Trial) -> None:
     """Under load every piece takes 200 ms each way for 20 s, then 100 kB/s are let through for 20 s."""
     line = between(trial)
@@ -60,7 +60,7 @@ def connections_slowed(trial: Trial) -> None:
     trial.settle()
 
 
-@schedule(bound_s=300, brokers=proxied_broker)
+@schedule(bound_s=420, brokers=proxied_broker)
 def connections_stalled(trial: Trial) -> None:
     """Under load nothing moves for up to 3 s, within the session, then everything that was held arrives, 10 times."""
     line = between(trial)

@@ -72,7 +72,7 @@ def damage_each_time(trial: Trial, times: int, damage: Callable[[list[Path]], No
     settle_read(trial)
 
 
-@schedule(bound_s=400)
+@schedule(bound_s=900)
 def stores_deleted(trial: Trial) -> None:
     """Between a worker's runs, 12 times, its stores are deleted: all of them, one, or one's files but for a few."""
 
@@ -88,7 +88,7 @@ def stores_deleted(trial: Trial) -> None:
     damage_each_time(trial, trial.times(12, 3), delete)
 
 
-@schedule(bound_s=400)
+@schedule(bound_s=900)
 def stores_truncated(trial: Trial) -> None:
     """Between a worker's runs, 12 times, a file of each store (SST, MANIFEST, CURRENT) is cut short."""
 
@@ -101,7 +101,7 @@ def stores_truncated(trial: Trial) -> None:
     damage_each_time(trial, trial.times(12, 2), truncate)
 
 
-@schedule(bound_s=400)
+@schedule(bound_s=900)
 def bytes_flipped_in_stores(trial: Trial) -> None:
     """Between a worker's runs, 12 times, a bit of each store's files is flipped; good records never pay for it."""
 
@@ -112,7 +112,7 @@ def bytes_flipped_in_stores(trial: Trial) -> None:
     damage_each_time(trial, trial.times(12, 2), flip_one)
 
 
-@schedule(bound_s=400)
+@schedule(bound_s=900)
 def bytes_flipped_under_a_worker(trial: Trial) -> None:
     """Under load, 10 times, bits are flipped in the files of a worker that has no cache: it rebuilds, or restarts."""
     worker = trial.ready()
@@ -163,7 +163,7 @@ def walk(store: Path) -> None:
         opened.close()
 
 
-@schedule(bound_s=300)
+@schedule(bound_s=900)
 def stores_of_an_older_time(trial: Trial) -> None:
     """A copy of all stores, or of one, from up to 4 runs ago is put back before a worker's next run, 10 times."""
     copies: list[Path] = []
@@ -180,7 +180,7 @@ def stores_of_an_older_time(trial: Trial) -> None:
     damage_each_time(trial, trial.times(10, 3), put_back)
 
 
-@schedule(bound_s=300)
+@schedule(bound_s=900)
 def stores_of_other_partitions(trial: Trial) -> None:
     """Between a worker's runs, 8 times, all stores change their names at random: none is taken for another's."""
 
@@ -215,7 +215,7 @@ def fill_up(disk: Path) -> Path:
     return filler
 
 
-@schedule(bound_s=400)
+@schedule(bound_s=900)
 def disk_full(trial: Trial) -> None:
     """A worker's disk of 4 MB is filled up, 4 times: killed, it stops at its next start with code 4 and says that there
     is no space; once there is some it goes on. Where nothing can be mounted, by a store that raises at each write.
