@@ -150,7 +150,7 @@ class Driver:
     def _consume(self, task: Task, topic: str, number: int) -> None:
         log = self._logs[topic, number]
         while (at := task.positions.get(topic, 0)) < len(log):
-            self._step(task, partial(task.process, topic, log[: at + 1], at, self.now_ms, perf_counter() + 60))
+            self._step(task, partial(task.process, topic, log[at : at + 1], 0, self.now_ms, perf_counter() + 60))
 
     def _step(self, task: Task, work: Callable[[], int]) -> None:
         try:
