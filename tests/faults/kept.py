@@ -78,5 +78,5 @@ def kept(trial: Trial, **options: Any) -> Iterator[Kept]:
         made._over.set()
     made.end()
     if made.stops:
-        reasons = ", ".join(sorted({stop.rpartition(" ")[2] for stop in made.stops}))
+        reasons = ", ".join(sorted({stop.split("(")[0].rpartition(" ")[2] for stop in made.stops}))
         trial.remark(f"{len(made.stops)} stops with code 4 ({reasons})")
