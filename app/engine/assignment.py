@@ -19,7 +19,7 @@ from app.engine.fatal import fatal
 from app.engine.lane import Runtime
 from app.engine.owned import Owned, tasks_of
 from app.engine.placement import TaskId
-from app.engine.recovery import stable_offsets, starting_positions
+from app.engine.recovery import Refused, holds, stable_offsets, starting_positions
 from app.engine.rocks import Identity, RocksStore
 from app.engine.rollcall import RollCall
 from app.engine.slots import STORES
@@ -191,6 +191,10 @@ class Assignment:
                 if claim is self.claim:
                     await self._seek_one(owned, claim)
             except IllegalStateError:
+                log.info("assignment_overtaken_by_rebalance", task=owned.task.name)
+            except Refused:
+                if await holds(self._means.client, self._runtime.group, claim):
+                    raise
                 log.info("assignment_overtaken_by_rebalance", task=owned.task.name)
 
     async def _seek_one(self, owned: Owned, claim: Claim) -> None:

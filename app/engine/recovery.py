@@ -20,8 +20,9 @@ from app.engine.ends import known_bounds
 from app.engine.faults import fault_point
 from app.engine.fetch import Stretch, stretches
 from app.engine.positions import NONE, Offsets
-from app.engine.protocol import OffsetFetch
+from app.engine.protocol import Heartbeat, OffsetFetch
 from app.engine.rocks import Damaged, RocksStore
+from app.engine.transaction import Claim
 from app.telemetry.logs import log
 
 STEP_ROWS_BYTES = 256 << 10  # between two looks at the loop
@@ -53,6 +54,21 @@ async def stable_offsets(
     for code in codes:
         check(code, f"OffsetFetch {group}")
     return {TopicPartition(topic, p[0]): p[1] for topic, found, _ in answer.topics for p in found}
+
+
+async def holds(client: AIOKafkaClient, group: str, claim: Claim) -> bool:
+    """Whether the claim is the group's newest still: a worker that was frozen has not heard yet that others go on."""
+    if claim.instance is None:
+        return True
+    while True:
+        try:
+            node = await client.coordinator_lookup(CoordinationType.GROUP, group)
+            answer = await client.send(node, Heartbeat(group, claim.generation, claim.member, claim.instance, {}))
+            if answer.error_code not in RETRIABLE:
+                return bool(answer.error_code == 0)
+        except UNREACHABLE:
+            await client.force_metadata_update()
+        await asyncio.sleep(0.02)
 
 
 async def restore(

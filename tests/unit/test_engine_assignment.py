@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import suppress
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -18,6 +19,7 @@ from app.engine.driver import EPOCH_MS
 from app.engine.lane import Runtime
 from app.engine.outbox import Outbox
 from app.engine.owned import Owned
+from app.engine.recovery import Refused
 from app.engine.rewinding import Rewinding
 from app.engine.rocks import Damaged, Identity, RocksStore
 from app.engine.task import Rewind, Task
@@ -131,3 +133,36 @@ async def test_r3_a_store_that_misses_a_commit_while_tasks_go_back_stops_the_wor
             rewinding.rewind(failure.value)
         assert rewinding._going is not None
         rewinding._going.cancel()
+
+
+class Group:
+    """Of a cluster only what a heartbeat is answered with."""
+
+    def __init__(self, code: int) -> None:
+        self._answer = SimpleNamespace(error_code=code)
+
+    async def coordinator_lookup(self, *_: Any) -> int:
+        return 1
+
+    async def send(self, _node: int, _request: Any) -> SimpleNamespace:
+        return self._answer
+
+
+@pytest.mark.parametrize(("code", "refused"), [(0, True), (22, False), (25, False), (27, False)])
+async def test_t3_a_worker_that_was_frozen_does_not_take_others_progress_for_changed_positions(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int, refused: bool
+) -> None:
+    """It read the group's positions before, and the changelog after: it would stop for good (exit 1)."""
+    at, failures = Member(tmp_path), list[BaseException]()
+    owned = at.assignment.owned[TOY.processor.row, 0]
+    owned.unready()
+
+    async def contradicted(*_: Any) -> None:
+        raise Refused("the group's position is 46, the changelog has 55")
+
+    monkeypatch.setattr(owned, "catch_up", contradicted)
+    at.assignment._means = at.assignment._means._replace(client=cast(Any, Group(code)), fail=failures.append)
+    with suppress(Refused):
+        await at.assignment._ready(owned, {}, {}, OLD)
+    assert [type(error) for error in failures] == ([Refused] if refused else [])
+    assert not owned.ready
