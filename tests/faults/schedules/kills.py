@@ -5,10 +5,13 @@ from __future__ import annotations
 import shutil
 import signal
 import threading
+from functools import partial
 
 from app.engine.faults import POINTS
 from tests.faults.schedule import schedule
-from tests.faults.trial import Trial
+from tests.faults.trial import TASKS, Trial
+from tests.support.kafka import wait_for
+from tests.support.workers import Process
 
 HOSTS = ("one", "two", "three")
 CHANCES = {"during_restore": 1}
@@ -93,6 +96,10 @@ def killed_two_at_once(trial: Trial) -> None:
     trial.settle()
 
 
+def dead_or_ready(worker: Process) -> bool:
+    return worker.code is not None or len(worker.events("task_ready")) >= TASKS
+
+
 @schedule(bound_s=300)
 def killed_during_recovery(trial: Trial) -> None:
     """A worker without a disk is killed while it reads its changelog, 15 times, at the fault point or at any moment."""
@@ -104,7 +111,8 @@ def killed_during_recovery(trial: Trial) -> None:
         shutil.rmtree(trial.workers.data / "0" / "stores", ignore_errors=True)
         if turn % 2:
             doomed = trial.start(fault=f"kill@during_restore:{0.05 + trial.dice.random() / 4:.2f}")
-            doomed.wait(90)
+            wait_for(partial(dead_or_ready, doomed), "a death or the end of the restore", 90)
+            doomed.kill()
         else:
             trial.start().until("tasks_assigned", within_s=90)
             pause(trial, 0.3)
@@ -120,9 +128,9 @@ def killed_during_a_rebalance(trial: Trial) -> None:
     crowd = Crowd(trial, HOSTS[:2])
     with trial.load():
         trial.until_rebalanced()
-        for _ in range(trial.times(15, 2)):
+        for turn in range(trial.times(15, 2)):
             before = trial.rebalances
-            guest = trial.start(data="guest", leave=True)
+            guest = trial.start(data=f"guest-{turn}", leave=True)  # one that was there before would take its seat again
             trial.until_rebalanced(before)
             pause(trial, 1)
             victim = trial.dice.choice((*HOSTS[:2], "guest"))
