@@ -194,9 +194,9 @@ def test_a_killed_replay_is_finished_by_the_next_and_nothing_is_sent_twice(kafka
 def test_two_replays_at_once_send_each_letter_once(kafka: Kafka, source: Source) -> None:
     records = source.fail(150)
     replay = ("dlq", "replay", source.name, "--reason", "undecodable", "--apply")
-    slow = subprocess.Popen([*IOPT, *replay, "--rate", "50"], env=environment(kafka), stderr=subprocess.PIPE, text=True)
+    slow = subprocess.Popen([*IOPT, *replay, "--rate", "5"], env=environment(kafka), stderr=subprocess.PIPE, text=True)
     with slow:
-        wait_for(partial(has_sent, source, 10), "the first to be at work")
+        wait_for(partial(has_sent, source, 3), "the first to be at work")
         told(kafka, *replay, "--rate", "2000")
         assert "somebody else took over" in slow.communicate(timeout=30)[1]
     assert slow.returncode == 1
