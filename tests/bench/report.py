@@ -7,7 +7,6 @@ import platform
 import subprocess
 from collections.abc import Callable, Mapping
 from importlib.metadata import version
-from pathlib import Path
 from statistics import median
 from typing import Any
 
@@ -15,6 +14,7 @@ from tests.bench import pictures, tables
 from tests.bench.contender import US
 from tests.bench.peers import QUIX, NoPeer, jdk
 from tests.bench.results import Kept
+from tests.support.page import cpu_model, memory_gib
 
 PACKAGES = ("faust-streaming", "aiokafka", "rocksdict", "msgspec", "orjson")
 HEAD = """\
@@ -187,15 +187,3 @@ def java_version() -> str:
     except NoPeer:
         return "no Java"
     return said.splitlines()[0]
-
-
-def cpu_model() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except FileNotFoundError:
-        return platform.processor()
-    return next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), platform.machine())
-
-
-def memory_gib() -> float:
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30

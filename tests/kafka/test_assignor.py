@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import msgspec
 import pytest
 from confluent_kafka import Consumer
 
-from tests.support.accounts import Accounts
+from tests.support.accounts import Accounts, load
 from tests.support.kafka import Kafka, wait_for
 from tests.support.toy import Addition, Limit
 from tests.support.workers import Event, Process
@@ -42,29 +40,11 @@ def shared(*workers: Process, tasks: int, after: int = 0) -> list[set[str]]:
     return [set(assigned(worker)["tasks"]) for worker in workers]
 
 
-@contextmanager
-def load(row: Accounts) -> Iterator[None]:
-    stopped = threading.Event()
-
-    def write() -> None:
-        while not stopped.is_set():
-            row.add(*[Addition(name, 1) for name in NAMES])
-            stopped.wait(0.2)
-
-    writing = threading.Thread(target=write)
-    writing.start()
-    try:
-        yield
-    finally:
-        stopped.set()
-        writing.join()
-
-
 def test_t2_from_one_worker_to_three_and_back_nothing_is_lost_and_no_more_moves_than_must(toy_row: Accounts) -> None:
     start = toy_row.workers.start
     first = start(leave=True, data="one")
     shared(first, tasks=4)
-    with load(toy_row):
+    with load(toy_row, lambda: [Addition(name, 1) for name in NAMES], pause_s=0.2):
         second = start(leave=True, data="two")
         of_first, of_second = shared(first, second, tasks=4)
         assert (len(of_first), len(of_second)) == (2, 2)
@@ -140,7 +120,7 @@ def test_t2_a_deploy_that_adds_a_topic_goes_over_with_the_majority(
         workers[number] = toy_row.workers.start(data=hosts[number], session_s=40.0, gifts=gifts)
         return list(map(len, shared(*workers, tasks=4, after=before)))
 
-    with load(toy_row):
+    with load(toy_row, lambda: [Addition(name, 1) for name in NAMES], pause_s=0.2):
         assert renew(0) == [0, 2, 2]
         assert renew(1) == [2, 2, 0]
         toy_row.added += len(NAMES)

@@ -9,13 +9,12 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.support.accounts import Accounts, accounts
+from tests.support.accounts import Accounts, accounts, load
 from tests.support.kafka import Kafka, wait_for
 from tests.support.toy import Addition
 from tests.support.workers import Process
@@ -117,29 +116,10 @@ def test_t3_a_frozen_worker_commits_nothing_of_what_went_to_another(toy_row: Acc
     toy_row.assert_exact()
 
 
-@contextmanager
-def load(row: Accounts) -> Iterator[None]:
-    """Records, and alarms, without a pause."""
-    stopped = threading.Event()
-
-    def write() -> None:
-        while not stopped.is_set():
-            row.add(*additions(3, 50))
-            stopped.wait(0.1)
-
-    writing = threading.Thread(target=write)
-    writing.start()
-    try:
-        yield
-    finally:
-        stopped.set()
-        writing.join()
-
-
 def test_r4_a_storm_of_ten_joins_and_leaves_loses_and_repeats_nothing(toy_row: Accounts) -> None:
     """F1: a fetch that straddles a rebalance must not skip what it had read."""
     steady = toy_row.workers.ready(leave=True, data="steady")
-    with load(toy_row):
+    with load(toy_row, lambda: additions(3, 50), pause_s=0.1):
         for turn in range(5):
             guest = toy_row.workers.start(leave=True, data=f"guest-{turn % 2}")
             guest.until("task_ready", lambda events: len(events) >= 2)

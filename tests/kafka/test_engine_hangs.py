@@ -6,11 +6,8 @@ waits for nothing, a topic that comes late.
 
 from __future__ import annotations
 
-import os
 import shutil
-import signal
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from time import monotonic
 
@@ -18,6 +15,7 @@ import pytest
 
 from deploy.kafka import Broker
 from tests.support.accounts import Accounts, accounts, names_on
+from tests.support.brokers import frozen
 from tests.support.kafka import Kafka
 from tests.support.product import free_port
 from tests.support.sabotage import LATE_S, VICTIM
@@ -40,15 +38,6 @@ def frail(prefix: str, tmp_path: Path) -> Iterator[tuple[Accounts, Broker]]:
             yield row, broker
     finally:
         broker.stop()
-
-
-@contextmanager
-def frozen(broker: Broker) -> Iterator[None]:
-    os.kill(broker.pid, signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        os.kill(broker.pid, signal.SIGCONT)
 
 
 def test_faust_t13_a_broker_that_stands_still_during_a_recovery_is_waited_for(frail: tuple[Accounts, Broker]) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -154,3 +155,22 @@ def names_on(number: int, count: int, prefix: str = "a") -> list[str]:
     """Accounts whose partition that is."""
     found = (f"{prefix}-{n}" for n in range(100 * count))
     return [name for name in found if partition(name.encode(), PARTITIONS) == number][:count]
+
+
+@contextmanager
+def load(row: Accounts, additions: Callable[[], Iterable[Addition]], pause_s: float) -> Iterator[None]:
+    """These again and again, from a thread of its own."""
+    stopped = threading.Event()
+
+    def write() -> None:
+        while not stopped.is_set():
+            row.add(*additions())
+            stopped.wait(pause_s)
+
+    writing = threading.Thread(target=write)
+    writing.start()
+    try:
+        yield
+    finally:
+        stopped.set()
+        writing.join()

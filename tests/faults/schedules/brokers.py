@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 from deploy.kafka import Broker
 from tests.faults.kept import kept
 from tests.faults.schedule import schedule
 from tests.faults.schedules.kills import pause
 from tests.faults.trial import Trial
-from tests.support.brokers import Brokers, three_brokers
+from tests.support.brokers import Brokers, frozen, three_brokers
 
 
 def wait(seconds: float) -> None:
@@ -28,15 +24,6 @@ def only(trial: Trial) -> Broker:
 def three(trial: Trial) -> Brokers:
     assert isinstance(trial.brokers, Brokers)
     return trial.brokers
-
-
-@contextmanager
-def frozen(broker: Broker) -> Iterator[None]:
-    os.kill(broker.pid, signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        os.kill(broker.pid, signal.SIGCONT)
 
 
 @schedule(bound_s=420)
