@@ -81,6 +81,8 @@ def assert_right_or_damaged(store: RocksStore, made: Made) -> None:
     with suppress(Damaged):
         assert {key: store.get(key) for key in KEYS} == {key: states.get(key) for key in KEYS}
     with suppress(Damaged):
+        assert store._read_all([b"S" + key for key in KEYS]) == [states.get(key) for key in KEYS]
+    with suppress(Damaged):
         assert dict(store.scan(b"\1", b"", 1 << 20)) == states
     with suppress(Damaged):
         assert {(due_of(value), key) for key, value in states.items()} <= set(store.due(*EVERY_TIMER))
