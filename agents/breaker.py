@@ -1,9 +1,11 @@
-"""call-outcomes -> breaker.decide -> breakers -> breaker-transitions, breaker-states"""
+"""call-outcomes -> fleet.decide -> breakers -> breaker-transitions, breaker-states"""
 
 from collections.abc import Iterable, Iterator
 
-from app.domain import breaker as domain
-from app.domain.breaker import Breaker, CallOutcome, Policy
+from app.domain import fleet
+from app.domain.breaker import Policy
+from app.domain.calls import CallOutcome
+from app.domain.fleet import Breaker
 from app.engine.processor import Change, Due, Out, Reading, Record, processor
 from app.wire.topics import BREAKER_STATES, BREAKER_TRANSITIONS, CALL_OUTCOMES
 from tables.breaker import breakers, policies
@@ -15,13 +17,13 @@ def judge_calls(
 ) -> Change[Breaker]:
     policy = policies[record.key]
     if isinstance(value, Due):
-        breaker, changes = domain.expire(breaker, record.key, record.now_ms, policy)
+        breaker, changes = fleet.expire(breaker, record.key, record.now_ms, policy)
     else:
-        breaker, changes = domain.decide(breaker, value, record.at_ms, policy)
+        breaker, changes = fleet.decide(breaker, value, record.at_ms, policy)
     return breaker, announce(changes)
 
 
-def announce(changes: Iterable[domain.Change]) -> Iterator[Out]:
+def announce(changes: Iterable[fleet.Change]) -> Iterator[Out]:
     for transition, state in changes:
         change_id = f"{state.breaker}#{state.seq}"
         yield Out(BREAKER_TRANSITIONS, transition.breaker, transition, change_id)

@@ -1,6 +1,8 @@
 """The breaker of each service, keyed and partitioned as call-outcomes; and the policies that the settings give."""
 
-from app.domain.breaker import Breaker, Policy, State, due
+from app.domain.breaker import Policy
+from app.domain.calls import State
+from app.domain.fleet import Breaker, due
 from app.engine.processor import Table, View
 
 _ORDINALS = {state: ordinal for ordinal, state in enumerate(State)}

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 from msgspec import Raw, Struct
 from msgspec.structs import replace
 
-from .breaker import CallOutcome
+from .calls import CallOutcome
 from .definition import Definition, Step, definition_id
 from .ids import CommandId
 from .messages import Command, Error, Fact

@@ -7,7 +7,8 @@ from typing import Any
 
 from aiohttp import web
 
-from app.domain.breaker import Breaker, Policy
+from app.domain.breaker import Policy
+from app.domain.fleet import Breaker
 from app.domain.window import shown
 from tables.breaker import breakers
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from aiohttp import web
 
-from app.domain.breaker import State
+from app.domain.calls import State
 from app.telemetry.metrics import BREAKER_STATES, CATALOGUE, SAGAS, Declared, Histogram, Labels, render
 from tables.saga import sagas
 

@@ -11,7 +11,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from app.domain.breaker import Breaker, Sighting, State
+from app.domain.calls import Sighting, State
+from app.domain.fleet import Breaker
 from app.domain.messages import Error
 from app.domain.saga_state import Entry, Open, Progress, Saga, StepState, Wait
 from app.domain.saga_state import State as SagaState

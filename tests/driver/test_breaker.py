@@ -3,7 +3,8 @@
 import pytest
 
 from agents.breaker import judge_calls
-from app.domain.breaker import CallOutcome, Policy
+from app.domain.breaker import Policy
+from app.domain.calls import CallOutcome
 from app.engine.driver import EPOCH_MS, Driver
 from app.engine.processor import PROCESSORS
 from app.wire.topics import BREAKER_STATES, BREAKER_TRANSITIONS, CALL_OUTCOMES

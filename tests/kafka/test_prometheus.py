@@ -8,7 +8,9 @@ from contextlib import suppress
 import pytest
 import pytest_asyncio
 
-from app.domain.breaker import CallOutcome, Policy, decide
+from app.domain.breaker import Policy
+from app.domain.calls import CallOutcome
+from app.domain.fleet import decide
 from app.domain.ids import saga_id
 from app.domain.saga_state import Saga, State
 from app.telemetry.metrics import CATALOGUE, Counter, Gauge, Histogram

@@ -6,7 +6,9 @@ import pytest
 from aiohttp import web
 from prometheus_client.parser import text_string_to_metric_families as families
 
-from app.domain.breaker import Breaker, CallOutcome, Policy, decide
+from app.domain.breaker import Policy
+from app.domain.calls import CallOutcome
+from app.domain.fleet import Breaker, decide
 from app.telemetry import metrics
 from app.web.server import serve
 from app.web.service import Component, Health, Status

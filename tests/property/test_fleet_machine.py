@@ -3,7 +3,9 @@
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from app.domain.breaker import Breaker, CallOutcome, Policy, State, decide, due, expire
+from app.domain.breaker import Policy
+from app.domain.calls import CallOutcome, State
+from app.domain.fleet import Breaker, decide, due, expire
 
 policies = st.builds(
     Policy,

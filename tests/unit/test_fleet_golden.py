@@ -1,4 +1,4 @@
-"""What Resilience4j 2.4.0 does, step by step: golden/breaker.json, made from the library on a virtual clock.
+"""What Resilience4j 2.4.0 does, step by step: golden/fleet.json, made from the library on a virtual clock.
 
 It holds the scenarios that an observer of single outcomes can follow: count windows, no change by
 hand, none by a request for permission that no outcome tells of. A step is [clock, outcome or null,
@@ -11,9 +11,11 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from app.domain.breaker import Breaker, CallOutcome, Policy, Transition, decide, due, expire
+from app.domain.breaker import Policy
+from app.domain.calls import CallOutcome, Transition
+from app.domain.fleet import Breaker, decide, due, expire
 
-GOLDEN = json.loads((Path(__file__).parent / "golden" / "breaker.json").read_text())
+GOLDEN = json.loads((Path(__file__).parent / "golden" / "fleet.json").read_text())
 
 
 class Replay:

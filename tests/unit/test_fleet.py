@@ -3,8 +3,10 @@
 import msgspec
 import pytest
 
-from app.domain.breaker import Breaker, BreakerState, CallOutcome, Policy, Sighting, State, decide, due, expire
+from app.domain.breaker import Policy
+from app.domain.calls import BreakerState, CallOutcome, Sighting, State
 from app.domain.errors import PassedOver
+from app.domain.fleet import Breaker, decide, due, expire
 
 POLICY = Policy(
     sliding_window_size=4,
