@@ -1,10 +1,12 @@
-"""How often and after which pauses an attempt is made again; the words are Resilience4j's (`retry`)."""
+"""How often and after which pauses an attempt is made again: RetryConfig and RetryImpl of Resilience4j 2.4."""
 
 from __future__ import annotations
 
 from hashlib import blake2b
 
 from msgspec import Struct, field
+
+from .interval import MIDDLE, Interval
 
 DAY_MS = 86_400_000
 LONGEST_PAUSE_MS = DAY_MS
@@ -24,22 +26,48 @@ class RetryPolicy(Struct, frozen=True, gc=False, omit_defaults=True, kw_only=Tru
 
         The jitter is drawn from `seed` and not from dice: a replayed record waits as long as it did before.
         """
-        if attempt >= self.max_attempts:
-            return None
-        ceiling_ms = LONGEST_PAUSE_MS if self.max_wait_ms is None else min(self.max_wait_ms, LONGEST_PAUSE_MS)
-        pause_ms = min(self._grown_ms(attempt), ceiling_ms)
-        if self.randomized:
-            pause_ms *= 1 + self.randomized * (2 * _fraction(seed) - 1)
-        return min(round(pause_ms), ceiling_ms)
+        return None if attempt >= self.max_attempts else self.interval_ms(attempt, _fraction(seed))
 
-    def _grown_ms(self, attempt: int) -> float:
-        try:
-            return self.wait_ms * float(self.multiplier) ** (attempt - 1)
-        except OverflowError:
-            return LONGEST_PAUSE_MS
+    def interval_ms(self, attempt: int, fraction: float = MIDDLE) -> int:
+        """The pause after attempt number `attempt`, the last one too; `fraction` (0 to 1) is the caller's draw."""
+        longest_ms = min(self.max_wait_ms or LONGEST_PAUSE_MS, LONGEST_PAUSE_MS)
+        waits = Interval(self.wait_ms, multiplier=self.multiplier, max_ms=longest_ms, factor=self.randomized)
+        return waits.wait_ms(attempt, fraction)
 
 
 UNDO_RETRY = RetryPolicy(max_attempts=10, wait_ms=1_000, multiplier=2.0, max_wait_ms=300_000)
+
+STOP = -1  # an interval below 0: no further attempt
+
+
+class Verdict(Struct, frozen=True, gc=False):
+    """What follows from how an attempt ended: the event to publish, which carries `number`, and the counter to raise.
+
+    Without `counts` the call goes on. `attempts` is what the attempt adds to their total: one given up on with a
+    result is counted twice there, as in RetryImpl.
+    """
+
+    event: str | None
+    number: int = 0
+    counts: str | None = None
+    attempts: int = 1
+
+
+SUCCEEDED = Verdict(None, counts="successful_without_retry")
+IGNORED = Verdict("IGNORED_ERROR", counts="failed_without_retry")
+
+
+def after_success(attempt: int) -> Verdict:
+    return SUCCEEDED if attempt == 1 else Verdict("SUCCESS", attempt - 1, "successful_with_retry")
+
+
+def after_wait(attempt: int, wait_ms: int) -> Verdict:
+    """`wait_ms` is the interval after an attempt that may be made again; STOP gives up."""
+    return Verdict("RETRY", attempt) if wait_ms >= 0 else given_up(attempt)
+
+
+def given_up(attempt: int, on_result: bool = False) -> Verdict:
+    return Verdict("ERROR", attempt, "failed_with_retry", 1 + on_result)
 
 
 def _fraction(seed: str) -> float:
