@@ -7,8 +7,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from app.config.binding import bind
-from app.config.documents import ACTIVE, read, words
+from app.config.documents import read
+from app.config.entries import words
 from app.config.errors import Problem, SettingsRefused
+from app.config.profiles import ACTIVE
 from app.config.settings import Route, Settings, build
 
 __all__ = ["Problem", "Route", "Settings", "SettingsRefused", "load"]

@@ -9,6 +9,7 @@ from __future__ import annotations
 from app.config.keys import Key, idle, refused
 from app.config.resilience import RESILIENCE
 from app.config.units import TEXT, duration, many, matching, only, size, whole, word
+from app.domain.scopes import SCOPES
 
 HOST_AND_PORT = matching(r"[^\s,:/]+:\d{1,5}|\[[0-9a-fA-F:]+\]:\d{1,5}", "host:port")
 ADVERTISED = matching(r"http://([^\s/:]+|\[[0-9a-fA-F:]+\])(:\d{1,5})?", "http://host or http://host:port")
@@ -69,6 +70,10 @@ SPRING = (
         for side in ("consumer", "producer")
         for below in (".ssl", ".properties.ssl", ".properties.sasl")
     ),
+    Key("spring.profiles.include", many(TEXT), "", "profiles that are active too"),
+    Key("spring.profiles.default", many(TEXT), "default", "profiles where none is active"),
+    Key("spring.profiles.group.*", many(TEXT), None, "profiles that this one brings with it"),
+    refused("spring.config.activate.on-cloud-platform", "choose the document by spring.config.activate.on-profile"),
     refused("spring.config.import", "files are not imported: put it into this one, or into application-<profile>.yml"),
     Key("spring.config.activate.on-profile", many(TEXT), None, "the document counts only with this profile"),
     idle("spring.kafka.client-id"),
@@ -137,6 +142,18 @@ IOPT = (
     Key("iopt.participants.*.breaker", TEXT, None, "name of its breaker; else its own name"),
     idle("iopt.participants.*.eureka", TEXT),
     Key(
+        "iopt.breakers.*.scopes",
+        many(word(*SCOPES)),
+        "service",
+        "of what a service has breakers: itself, its operations, instances, callers",
+    ),
+    Key(
+        "iopt.breakers.*.most",
+        whole(1, 10_000),
+        "256",
+        "breakers of a service; names beyond it have none of their own",
+    ),
+    Key(
         "iopt.timer-wait",
         duration(),
         "60s",
@@ -168,3 +185,5 @@ IOPT = (
 CATALOGUE: tuple[Key, ...] = (*SPRING, *IOPT, *RESILIENCE)
 ALIASES = {"IOPT_KAFKA": "spring.kafka.bootstrap-servers", "IOPT_PORT": "server.port"}
 STRICT = ("iopt.", "resilience4j.")
+# By place in the path: what Resilience4j's properties call `instances` too.
+OTHER_NAMES = {(2, "backends"): "instances", (2, "limiters"): "instances"}

@@ -2,54 +2,37 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
+from app.config.entries import Entry, folded, segments
 from app.config.errors import Problem, SettingsRefused
+from app.config.profiles import active_profiles, counts
 from app.config.units import uniform
 
-ON_PROFILE = "spring.config.activate.onprofile"
-ACTIVE = "spring.profiles.active"
 DEPTH = 40
+Read = Entry | Problem
+Pair = tuple[ScalarNode, Node]
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One value as it was written; None where nothing was written after the key."""
-
-    path: tuple[str, ...]
-    value: str | tuple[str, ...] | None
-    origin: str
-
-    @property
-    def name(self) -> str:
-        return ".".join(self.path)
-
-    @property
-    def uniform(self) -> str:
-        return uniform(self.name)
-
-
-def read(file: Path, profiles: tuple[str, ...] | None = None) -> list[Entry]:
+def read(file: Path, profiles: tuple[str, ...] | None = None) -> list[Read]:
     """Entries of the documents that count, in order, and of `<file>-<profile>` beside it for each active profile.
 
     `profiles` are those of the environment; without them the file's own `spring.profiles.active` counts.
-    Raises SettingsRefused.
+    Raises SettingsRefused for what is no YAML, or has no end.
     """
     documents = list(_documents(file))
-    active = _active(documents) if profiles is None else profiles
+    active = active_profiles(documents, profiles)
     beside = [file.with_stem(f"{file.stem}-{profile}") for profile in active]
     documents += [document for each in beside if each.exists() for document in _documents(each)]
-    return [entry for document in documents if _counts(document, active) for entry in document]
+    return [found for document in documents if counts(document, active) for found in document]
 
 
-def _documents(file: Path) -> Iterator[list[Entry]]:
+def _documents(file: Path) -> Iterator[list[Read]]:
     try:
         text = file.read_text("utf-8")
         roots: list[Node | None] = list(YAML().compose_all(text))
@@ -60,16 +43,19 @@ def _documents(file: Path) -> Iterator[list[Entry]]:
         raise SettingsRefused([Problem(str(file), "", f": cannot be read: {error}")]) from error
     for root in roots:
         if root is not None and not _is_empty(root):
-            yield list(_walk(root, (), file))
+            yield list(folded(_walk(root, (), file)))
 
 
-def _walk(node: Node, path: tuple[str, ...], file: Path) -> Iterator[Entry]:
+def _walk(node: Node, path: tuple[str, ...], file: Path) -> Iterator[Read]:
     origin = f"{file}:{node.start_mark.line + 1}"
     if len(path) > DEPTH:
         raise SettingsRefused([Problem(origin, ".".join(path[:4]), f"...: nested more than {DEPTH} deep")])
     if isinstance(node, MappingNode) and node.value:
-        for key, value in _pairs(node, file):
-            yield from _walk(value, (*path, *_segments(key.value)), file)
+        for found in _pairs(node, file):
+            if isinstance(found, Problem):
+                yield found
+            else:
+                yield from _walk(found[1], (*path, *segments(found[0].value)), file)
     elif isinstance(node, SequenceNode) and all(isinstance(item, ScalarNode) for item in node.value):
         yield Entry(path, tuple(str(item.value) for item in node.value), origin)
     elif isinstance(node, SequenceNode):
@@ -79,53 +65,37 @@ def _walk(node: Node, path: tuple[str, ...], file: Path) -> Iterator[Entry]:
         yield Entry(path, None if _is_empty(node) else str(node.value), origin)
 
 
-def _pairs(node: MappingNode, file: Path) -> Iterable[tuple[ScalarNode, Node]]:
+def _pairs(node: MappingNode, file: Path) -> Iterable[Pair | Problem]:
     """Its keys and values, with those of `<<` where it has none of its own."""
-    own: dict[str, tuple[ScalarNode, Node]] = {}
-    merged: dict[str, tuple[ScalarNode, Node]] = {}
+    own: dict[str, Pair] = {}
+    merged: dict[str, Pair] = {}
+    problems: list[Problem] = []
     for key, value in node.value:
-        line = key.start_mark.line + 1
+        origin = f"{file}:{key.start_mark.line + 1}"
         if not isinstance(key, ScalarNode):
-            raise SettingsRefused([Problem(f"{file}:{line}", "", ": expected a name before the colon")])
-        if str(key.tag).endswith(":merge"):
-            for each in value.value if isinstance(value, SequenceNode) else [value]:
-                merged = {pair[0].value: pair for pair in _pairs(each, file)} | merged
+            problems.append(Problem(origin, "", ": expected a name before the colon"))
+        elif str(key.tag).endswith(":merge"):
+            maps = [each for each in _maps(value) if isinstance(each, MappingNode)]
+            merged = {pair[0].value: pair for each in maps for pair in _plain(_pairs(each, file))} | merged
         elif uniform(key.value) in own:
-            raise SettingsRefused([Problem(f"{file}:{line}", key.value, " is given twice in one map")])
+            problems.append(Problem(origin, key.value, " is given twice in one map"))
         else:
             own[uniform(key.value)] = key, value
-    return [pair for name, pair in merged.items() if uniform(name) not in own] + list(own.values())
+    return [*problems, *(pair for name, pair in merged.items() if uniform(name) not in own), *own.values()]
 
 
-def _segments(key: str) -> list[str]:
-    """`a.b` is two; `[a.b]` is one name with a dot in it."""
-    return [bracket or plain for bracket, plain in re.findall(r"\[([^\]]*)\]|([^.\[\]]+)", key)]
+def _maps(merged: Node) -> list[Node]:
+    """Of several maps the first wins: last in the list."""
+    return list(reversed(merged.value)) if isinstance(merged, SequenceNode) else [merged]
+
+
+def _plain(pairs: Iterable[Pair | Problem]) -> Iterator[Pair]:
+    """What is wrong in a merged map is told where it stands."""
+    return (pair for pair in pairs if not isinstance(pair, Problem))
 
 
 def _is_empty(node: Node) -> bool:
     return not node.value if not isinstance(node, ScalarNode) else str(node.tag).endswith(":null")
-
-
-def _active(documents: list[list[Entry]]) -> tuple[str, ...]:
-    found = [entry for document in documents for entry in document if entry.uniform == ACTIVE]
-    return words(found[-1].value) if found else ()
-
-
-def _counts(document: list[Entry], active: tuple[str, ...]) -> bool:
-    wanted = [entry for entry in document if entry.uniform == ON_PROFILE]
-    return not wanted or any(_matches(choice, active or ("default",)) for choice in words(wanted[-1].value))
-
-
-def _matches(expression: str, active: tuple[str, ...]) -> bool:
-    """`prod`, `!prod`, `prod & eu`, `prod | test`; `&` binds closer."""
-    alternatives = ([term.strip() for term in part.split("&")] for part in expression.split("|"))
-    return any(all((term[:1] != "!") == (term.lstrip("! ") in active) for term in terms) for terms in alternatives)
-
-
-def words(value: str | tuple[str, ...] | None) -> tuple[str, ...]:
-    """A list as YAML writes it, or as a text with commas."""
-    parts = value.split(",") if isinstance(value, str) else value or ()
-    return tuple(part.strip() for part in parts if part.strip())
 
 
 def resolve(text: str, known: Mapping[str, str], env: Mapping[str, str], depth: int = 0) -> str:
@@ -136,10 +106,19 @@ def resolve(text: str, known: Mapping[str, str], env: Mapping[str, str], depth: 
         if end < 0 or depth > DEPTH:
             raise LookupError(text[start:])
         name, colon, default = text[start + 2 : end].partition(":")
-        found = env.get(name, known.get(uniform(name)))
+        found = _looked_up(name, known, env)
         if found is None and not colon:
             raise LookupError(name)
         value = default if found is None else resolve(found, known, env, depth + 1)
         text = text[:start] + value + text[end + 1 :]
         start = text.rfind("${", 0, start)
     return text
+
+
+def _looked_up(name: str, known: Mapping[str, str], env: Mapping[str, str]) -> str | None:
+    """The environment in both of Spring's spellings: `shop.data-dir` is SHOP_DATADIR or SHOP_DATA_DIR."""
+    dotless = name.upper().replace(".", "_")
+    for variable in (name, dotless.replace("-", ""), dotless.replace("-", "_")):
+        if variable in env:
+            return env[variable]
+    return known.get(uniform(name))

@@ -13,14 +13,19 @@ class Problem:
     where: str
     field: str
     what: str
+    expected: str = ""
+
+    @property
+    def message(self) -> str:
+        return f"{self.field}{self.what}" + (f": expected {self.expected}" if self.expected else "")
 
     def __str__(self) -> str:
-        return f"{self.where}: {self.field}{self.what}" if self.field else f"{self.where}{self.what}"
+        return f"{self.where}: {self.message}" if self.field else f"{self.where}{self.message}"
 
 
 class SettingsRefused(ValueError):
     """Nothing has been started. The message has one line for each problem."""
 
-    def __init__(self, problems: Iterable[Problem]) -> None:
-        self.problems = tuple(problems)
+    def __init__(self, problems: Iterable[Problem], notices: Iterable[str] = ()) -> None:
+        self.problems, self.notices = tuple(problems), tuple(notices)
         super().__init__("\n".join(map(str, self.problems)))

@@ -7,6 +7,8 @@ from enum import Enum, auto
 
 from app.config.units import ANY, Kind
 
+WITHOUT_EFFECT = "accepted, without effect here"
+
 
 class Effect(Enum):
     USED = auto()
@@ -27,8 +29,9 @@ class Key:
         return tuple(self.name.split("."))
 
 
-def idle(name: str, kind: Kind = ANY) -> Key:
-    return Key(name, kind, meaning="accepted, without effect here", effect=Effect.IDLE)
+def idle(name: str, kind: Kind = ANY, why: str = "", default: str | None = None) -> Key:
+    """It is checked, and named once in the log with the reason why it changes nothing here."""
+    return Key(name, kind, default, f"{WITHOUT_EFFECT}: {why}" if why else WITHOUT_EFFECT, Effect.IDLE)
 
 
 def refused(name: str, instead: str) -> Key:

@@ -1,102 +1,67 @@
-"""Which entries of `resilience4j.*` speak of a service, in the order in which they win.
-
-Breakers as Resilience4j's CommonCircuitBreakerConfigurationProperties has it: the instance, then the entry of `configs`
-that its baseConfig names, else the one of its own name, else `configs.default`. Retries as contract 7 says:
-`instances.default` comes between.
-"""
+"""Policies of breakers and retries, each field from the nearest entry that says it (`layers.py`)."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
+from hashlib import blake2b
 from typing import Any
 
-from msgspec import structs
+import msgspec
 
-from app.config import resilience
-from app.config.binding import BY_NAME, Bound, default
+from app.config import layers
+from app.config.bound import Bound
 from app.config.errors import Problem
+from app.config.layers import is_set, nearest
+from app.config.resilience import BREAKER, RETRY, USED
 from app.domain.breaker import Policy
 from app.domain.retry import RetryPolicy
+from app.domain.scopes import Scopes
 
-BREAKER = "resilience4j.circuitbreaker"
-RETRY = "resilience4j.retry"
-DEFAULT = "default"
-FIELDS = {BREAKER: tuple(resilience.BREAKER), RETRY: tuple(resilience.RETRY)}
-
-Layer = tuple[str, str]  # "instances" or "configs", and the name in it
+NAMED = {field.encode_name.removesuffix("Ms"): field.name for field in msgspec.structs.fields(Policy)}
 
 
-def breaker_policy(bound: Bound, service: str) -> Policy:
-    """Never more `minimumNumberOfCalls` than the window holds, as in Resilience4j's CircuitBreakerMetrics."""
-    layers = [("instances", service), *_chain(bound, BREAKER, _first_config(bound, service))]
-    found = _merged(bound, BREAKER, layers)
+def breaker_policy(bound: Bound, breaker: str) -> Policy:
+    """Of a service's breaker, or of one below it.
+
+    Never more `minimumNumberOfCalls` than the window holds, as in Resilience4j's CircuitBreakerMetrics.
+    """
+    found = _fields(bound, BREAKER, breaker)
     found["minimumNumberOfCalls"] = min(found["minimumNumberOfCalls"], found["slidingWindowSize"])
-    named = {field.encode_name.removesuffix("Ms"): field.name for field in structs.fields(Policy)}
-    return Policy(**{named[name]: value for name, value in found.items() if name in named})
+    return versioned(Policy(**{NAMED[name]: value for name, value in found.items() if name in NAMED}))
+
+
+def breaker_scopes(bound: Bound, service: str) -> Scopes:
+    return Scopes(bound.get("iopt.breakers.*.scopes", service), bound.get("iopt.breakers.*.most", service))
 
 
 def retry_policy(bound: Bound, participant: str) -> RetryPolicy:
-    layers = _retry_layers(bound, participant)
-    fields = _merged(bound, RETRY, layers)
-    grows = fields["enableExponentialBackoff"] or _is_set(bound, layers, "exponentialBackoffMultiplier")
+    fields = _fields(bound, RETRY, participant)
     return RetryPolicy(
         max_attempts=fields["maxAttempts"],
         wait_ms=fields["waitDuration"],
-        multiplier=fields["exponentialBackoffMultiplier"] if grows else 1.0,
+        multiplier=fields["exponentialBackoffMultiplier"] if _grows(bound, RETRY, participant) else 1.0,
         max_wait_ms=fields["exponentialMaxWaitDuration"],
         randomized=fields["randomizedWaitFactor"] if fields["enableRandomizedWait"] else 0.0,
     )
 
 
+def versioned(policy: Policy) -> Policy:
+    """Its `config_version` is from 1 to 2^31 - 1, and the same wherever the policy is the same."""
+    plain = msgspec.structs.replace(policy, config_version=0)
+    drawn = int.from_bytes(blake2b(msgspec.json.encode(plain, order="sorted"), digest_size=4).digest(), "big")
+    return msgspec.structs.replace(policy, config_version=drawn % (2**31 - 1) + 1)
+
+
 def problems(bound: Bound) -> Iterator[Problem]:
-    """A baseConfig that names nothing, or itself in the end."""
-    for family in (BREAKER, RETRY):
-        for (key, name), value in bound.values.items():
-            if key in (f"{family}.instances.*.baseConfig", f"{family}.configs.*.baseConfig"):
-                if value.value not in bound.named(f"{family}.configs."):
-                    yield Problem(value.origin, value.name, f"={value.text}: {family}.configs has no such entry")
-                elif name in _bases(bound, family, value.value) and ".configs." in key:
-                    yield Problem(value.origin, value.name, f"={value.text}: begins with itself in the end")
+    yield from layers.problems(bound)
 
 
-def _first_config(bound: Bound, service: str) -> str:
-    base = bound.get(f"{BREAKER}.instances.*.baseConfig", service)
-    return base or (service if service in bound.named(f"{BREAKER}.configs.") else DEFAULT)
+def _fields(bound: Bound, family: str, name: str) -> dict[str, Any]:
+    return {field: nearest(bound, family, name, field).value for field in USED[family]}
 
 
-def _retry_layers(bound: Bound, participant: str) -> list[Layer]:
-    layers: list[Layer] = []
-    for name in (participant, DEFAULT):
-        layers.append(("instances", name))
-        if base := bound.get(f"{RETRY}.instances.*.baseConfig", name):
-            layers += _chain(bound, RETRY, base)
-    return [*layers, *_chain(bound, RETRY, DEFAULT)]
-
-
-def _chain(bound: Bound, family: str, config: str) -> list[Layer]:
-    return [("configs", name) for name in _bases(bound, family, config)]
-
-
-def _bases(bound: Bound, family: str, config: str | None) -> list[str]:
-    """The entry of `configs`, what it begins with, and so on; each once."""
-    found: list[str] = []
-    while config and config not in found:
-        found.append(config)
-        config = bound.get(f"{family}.configs.*.baseConfig", config)
-    return found
-
-
-def _merged(bound: Bound, family: str, layers: list[Layer]) -> dict[str, Any]:
-    fields = FIELDS[family]
-    return {field: _nearest(bound, family, layers, field) for field in fields}
-
-
-def _nearest(bound: Bound, family: str, layers: Iterable[Layer], field: str) -> Any:
-    for group, name in layers:
-        if (found := bound.values.get((f"{family}.{group}.*.{field}", name))) is not None:
-            return found.value
-    return default(BY_NAME[f"{family}.instances.*.{field}"])
-
-
-def _is_set(bound: Bound, layers: Iterable[Layer], field: str) -> bool:
-    return any((f"{RETRY}.{group}.*.{field}", name) in bound.values for group, name in layers)
+def _grows(bound: Bound, family: str, name: str) -> bool:
+    """An exponentialBackoffMultiplier says so too, unless enableExponentialBackoff denies it (contract 7)."""
+    if is_set(bound, family, name, "enableExponentialBackoff"):
+        return bool(nearest(bound, family, name, "enableExponentialBackoff").value)
+    return is_set(bound, family, name, "exponentialBackoffMultiplier")

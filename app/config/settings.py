@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from app.config import policies
-from app.config.binding import Bound, Value
+from app.config import layers, policies
+from app.config.bound import Bound, Value
+from app.config.effective import effective
 from app.config.errors import SettingsRefused
+from app.config.resilience import BREAKER
 from app.domain.breaker import Policy
 from app.domain.participant import Participant, usual
 from app.domain.retry import RetryPolicy
+from app.domain.scopes import Scopes, service_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,13 +67,17 @@ class Settings:
     def participant(self, name: str) -> Participant:
         return self.participants.get(name) or usual(name)
 
-    def breaker_policy(self, service: str) -> Policy:
-        return policies.breaker_policy(self._bound, service)
+    def breaker_policy(self, breaker: str) -> Policy:
+        """Of `payment-service`, `payment-service:op:charge` ..."""
+        return policies.breaker_policy(self._bound, breaker)
+
+    def breaker_scopes(self, service: str) -> Scopes:
+        return policies.breaker_scopes(self._bound, service)
 
     @property
     def breakers(self) -> tuple[str, ...]:
-        """The services that `resilience4j.circuitbreaker.instances` names."""
-        return tuple(self._bound.named(f"{policies.BREAKER}.instances."))
+        """The services that `resilience4j.circuitbreaker.instances` names, by their own breakers or those below."""
+        return tuple(dict.fromkeys(map(service_of, layers.named(self._bound, BREAKER))))
 
     def retry_policy(self, participant: str) -> RetryPolicy:
         return policies.retry_policy(self._bound, participant)
@@ -79,12 +86,16 @@ class Settings:
         """What was set, with its origin: the last word on each."""
         return list(self._bound.values.values())
 
+    def effective(self) -> list[Value]:
+        """What counts, set or not, with where it was said."""
+        return list(effective(self._bound))
+
 
 def build(bound: Bound) -> Settings:
     """Raises SettingsRefused with all that is wrong."""
     problems = [*bound.problems, *policies.problems(bound)]
     if problems:
-        raise SettingsRefused(problems)
+        raise SettingsRefused(problems, bound.notices)
     return Settings(
         application=bound.get("spring.application.name"),
         bootstrap_servers=bound.get("spring.kafka.bootstrap-servers"),

@@ -12,6 +12,8 @@ from app.domain.duration import duration_ms
 SIZE_BYTES = {"": 1, "b": 1, "kb": 1 << 10, "mb": 1 << 20, "gb": 1 << 30}  # binary, as Spring's DataSize has them
 
 _SIMPLE = re.compile(r"(\d+)\s*([a-z]*)", re.IGNORECASE)
+_FINE = re.compile(r"(\d+)\s*(ns|us)", re.IGNORECASE)
+_FINE_NS = {"ns": 1, "us": 1_000}
 _FLAGS = dict.fromkeys(("true", "on", "yes", "1"), True) | dict.fromkeys(("false", "off", "no", "0"), False)
 
 
@@ -40,6 +42,11 @@ def duration(least_ms: int = 0) -> Kind:
     return Kind(f"a duration{bound}, as 30s, 1m, PT30S, 500ms or bare milliseconds", _at_least(duration_ms, least_ms))
 
 
+def fine_duration(least_ns: int = 0) -> Kind:
+    """In ns, for what Resilience4j counts in them."""
+    return Kind("a duration, as 500ns, 10us, 30s, PT30S or bare milliseconds", _at_least(_nanoseconds, least_ns))
+
+
 def size(least: int = 1) -> Kind:
     return Kind(f"a size of at least {least} bytes, as 256KB, 4MB or bare bytes", _at_least(size_bytes, least))
 
@@ -55,14 +62,19 @@ def whole(least: int, most: int | None = None) -> Kind:
     return Kind(f"a whole number {bounds}", parse)
 
 
-def number(above: float, most: float | None = None) -> Kind:
+def number(least: float, most: float | None = None, *, above: bool = False, below: bool = False) -> Kind:
+    """`above`, `below`: `least` or `most` itself is not allowed."""
+
     def parse(text: str) -> float:
         value = float(text) if re.fullmatch(r"\d+(\.\d*)?", text) else None
-        if value is None or value <= above or (most is not None and value > most):
+        if value is None or value < least or (above and value == least):
+            raise ValueError
+        if most is not None and (value > most or (below and value == most)):
             raise ValueError
         return value
 
-    return Kind(f"a number above {above:g}" + ("" if most is None else f", at most {most:g}"), parse)
+    upper = "" if most is None else f", {'below' if below else 'at most'} {most:g}"
+    return Kind(f"a number {'above' if above else 'of at least'} {least:g}{upper}", parse)
 
 
 def word(*allowed: str, unsupported: tuple[str, ...] = ()) -> Kind:
@@ -112,6 +124,11 @@ def uniform(text: str) -> str:
     return text.lower().replace("-", "").replace("_", "")
 
 
+def _nanoseconds(text: str) -> int:
+    found = _FINE.fullmatch(text)
+    return int(found[1]) * _FINE_NS[found[2].lower()] if found else duration_ms(text) * 1_000_000
+
+
 def _at_least(parse: Callable[[str], int], least: int) -> Callable[[str], int]:
     def bounded(text: str) -> int:
         value = parse(text)
@@ -122,6 +139,7 @@ def _at_least(parse: Callable[[str], int], least: int) -> Callable[[str], int]:
     return bounded
 
 
+CLASS = matching(r"[A-Za-z_$][\w$]*(\.[A-Za-z_$][\w$]*)*", "the name of a class")
 TEXT = matching(r"[\s\S]+", "a text that is not empty")
 ANY = matching(r"[\s\S]*", "anything")
 FLAG = Kind("true or false", flag_of)

@@ -98,32 +98,6 @@ def test_a_worker_that_is_not_there_is_said_in_one_line() -> None:
     assert refused.output.count("\n") == 1
 
 
-def test_config_shows_what_is_set_and_where(tmp_path: Path) -> None:
-    (tmp_path / "application.yml").write_text("iopt: {timer-wait: 5s}\nspring: {zipkin: {base-url: x}}\n")
-    shown = iopt("config", "show", "--json", IOPT_KAFKA="broker:9092")
-    assert json.loads(shown.output) == [
-        {"name": "iopt.timer-wait", "value": "5s", "origin": "application.yml:1", "has_effect": True},
-        {
-            "name": "spring.kafka.bootstrap-servers",
-            "value": "broker:9092",
-            "origin": "IOPT_KAFKA",
-            "has_effect": True,
-        },
-        {"name": "spring.zipkin.base-url", "value": "x", "origin": "application.yml:2", "has_effect": False},
-    ]
-
-
-def test_config_never_shows_a_secret(tmp_path: Path) -> None:
-    (tmp_path / "other.yml").write_text("spring: {kafka: {streams: {properties: {api.token: hunter2}}}}")
-    assert "hunter2" not in iopt("--config", "other.yml", "config", "show").output
-
-
-def test_config_lists_every_setting_with_default_and_meaning() -> None:
-    listed = {row["name"]: row for row in json.loads(iopt("config", "list", "--json").output)}
-    assert listed["iopt.timer-wait"]["default"] == "60s"
-    assert all(row["meaning"] for row in listed.values())
-
-
 SAGA = {
     "saga": "order",
     "saga_id": "order/o-1",

@@ -173,6 +173,7 @@ def test_placeholders_take_the_environment_then_the_file_then_their_default(tmp_
     text += "spring: {application: {name: shop}}"
     assert settings(tmp_path, text).data_dir == "/var/shop"
     assert settings(tmp_path, text, REGION="eu", WHERE="/data").data_dir == "/data/eu"
+    assert settings(tmp_path, text, SPRING_APPLICATION_NAME="mall").data_dir == "/var/mall"
 
 
 PROFILED = """\
@@ -194,9 +195,60 @@ def test_of_several_documents_those_of_the_profiles_count(tmp_path: Path, profil
     assert settings(tmp_path, f"spring: {{profiles: {{active: '{profiles}'}}}}\n---\n{PROFILED}").cluster == cluster
 
 
+@pytest.mark.parametrize(
+    ("expression", "profiles", "counts"),
+    [
+        ("prod & (eu | us)", "prod,us", True),
+        ("prod & (eu | us)", "prod", False),
+        ("!(prod | test)", "dev", True),
+        ("!prod", "prod", False),
+        ("default", "", True),
+    ],
+)
+def test_a_document_counts_by_an_expression_of_profiles(
+    tmp_path: Path, expression: str, profiles: str, counts: bool
+) -> None:
+    text = f"iopt.cluster: one\n---\nspring.config.activate.on-profile: '{expression}'\niopt.cluster: two"
+    assert settings(tmp_path, text, SPRING_PROFILES_ACTIVE=profiles).cluster == ("two" if counts else "one")
+
+
+@pytest.mark.parametrize("more", ["include: eu", "group: {prod: eu}", "group.prod: [eu]", "group:\n    prod[0]: eu"])
+def test_a_profile_may_bring_others(tmp_path: Path, more: str) -> None:
+    text = f"spring.profiles:\n  active: prod\n  {more}\n---\n{PROFILED}"
+    assert settings(tmp_path, text).cluster == "three"
+
+
 def test_a_file_of_the_profile_beside_it_wins(tmp_path: Path) -> None:
     (tmp_path / "application-prod.yml").write_text("iopt: {cluster: four}")
     assert settings(tmp_path, PROFILED, SPRING_PROFILES_ACTIVE="prod").cluster == "four"
+
+
+@pytest.mark.parametrize(
+    ("text", "env"),
+    [
+        ("iopt: {definitions: [a, b]}", {}),
+        ("iopt:\n  definitions:\n  - a\n  - b", {}),
+        ("iopt.definitions: a, b", {}),
+        ("iopt.definitions[0]: a\niopt.definitions[1]: b", {}),
+        ("iopt: {definitions: [c, d, e]}", {"IOPT_DEFINITIONS_0": "a", "IOPT_DEFINITIONS_1": "b"}),
+        ("iopt: {definitions: c}", {"IOPT_DEFINITIONS": "a,b"}),
+    ],
+)
+def test_a_list_is_written_as_spring_takes_it(tmp_path: Path, text: str, env: dict[str, str]) -> None:
+    assert settings(tmp_path, text, **env).definitions == ("a", "b")
+
+
+@pytest.mark.parametrize(
+    "variable",
+    [
+        "RESILIENCE4J_CIRCUITBREAKER_INSTANCES_PAYMENT_SERVICE_OP_CHARGE_SLIDINGWINDOWSIZE",
+        "RESILIENCE4J_CIRCUITBREAKER_INSTANCES_PAYMENTSERVICEOPCHARGE_SLIDING_WINDOW_SIZE",
+    ],
+)
+def test_a_variable_finds_the_breaker_of_an_operation(tmp_path: Path, variable: str) -> None:
+    text = 'resilience4j.circuitbreaker.instances: {"[payment-service:op:charge]": {slidingWindowSize: 5}}'
+    found = settings(tmp_path, text, **{variable: "7"})
+    assert found.breaker_policy("payment-service:op:charge").sliding_window_size == 7
 
 
 def test_merged_maps_fill_in_what_is_missing(tmp_path: Path) -> None:

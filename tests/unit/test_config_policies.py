@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 
 from app.config import Settings, load
+from app.config.policies import versioned
 from app.domain.breaker import Policy
 from app.domain.retry import RetryPolicy
+from app.domain.scopes import Scopes
 
 
 def settings(tmp_path: Path, text: str) -> Settings:
@@ -37,6 +39,12 @@ def settings(tmp_path: Path, text: str) -> Settings:
         ("{instances: {pay: {enableRandomizedWait: true}}}", RetryPolicy(randomized=0.5)),
         ("{instances: {pay: {randomizedWaitFactor: 0.3}}}", RetryPolicy()),
         ("{instances: {pay: {exponentialMaxWaitDuration: 5m}}}", RetryPolicy(max_wait_ms=300_000)),
+        ("{instances: {pay: {waitDuration: 0}}}", RetryPolicy(wait_ms=0)),
+        (
+            "{configs: {default: {exponentialBackoffMultiplier: 3}}, "
+            "instances: {pay: {enableExponentialBackoff: false}}}",
+            RetryPolicy(),
+        ),
         ("{instances: {other: {maxAttempts: 9}}}", RetryPolicy()),
     ],
 )
@@ -80,4 +88,57 @@ def test_a_retry_takes_each_field_from_the_nearest_entry(tmp_path: Path, text: s
     ],
 )
 def test_a_breaker_takes_each_field_as_resilience4j_does(tmp_path: Path, text: str, expected: Policy) -> None:
-    assert settings(tmp_path, f"{{circuitbreaker: {text}}}").breaker_policy("pay") == expected
+    assert settings(tmp_path, f"{{circuitbreaker: {text}}}").breaker_policy("pay") == versioned(expected)
+
+
+BELOW = """{circuitbreaker: {
+  configs: {patient: {slowCallDurationThreshold: 30s}},
+  instances: {
+    pay: {slidingWindowSize: 20, slowCallDurationThreshold: 1s},
+    "[pay:op:charge]": {slowCallDurationThreshold: 5s},
+    "[pay:from:shop]": {baseConfig: patient}
+  }
+}}"""
+
+
+@pytest.mark.parametrize(
+    ("breaker", "slow_ms"),
+    [
+        ("pay", 1_000),
+        ("pay:op:charge", 5_000),
+        ("pay:op:refund", 1_000),
+        ("pay:from:shop", 30_000),
+        ("pay:instance:pay-3", 1_000),
+    ],
+)
+def test_a_breaker_below_its_service_takes_the_rest_from_the_service(
+    tmp_path: Path, breaker: str, slow_ms: int
+) -> None:
+    expected = Policy(slow_call_duration_threshold_ms=slow_ms, sliding_window_size=20, minimum_number_of_calls=20)
+    assert settings(tmp_path, BELOW).breaker_policy(breaker) == versioned(expected)
+
+
+def test_breakers_below_it_name_their_service(tmp_path: Path) -> None:
+    text = '{circuitbreaker: {instances: {"[pay:op:charge]": {slidingWindowSize: 5}, courier: {slidingWindowSize: 5}}}}'
+    assert settings(tmp_path, text).breakers == ("pay", "courier")
+
+
+def test_a_service_has_the_breakers_that_the_settings_say(tmp_path: Path) -> None:
+    found = settings(tmp_path, "{}\niopt: {breakers: {pay: {scopes: [service, operation], most: 20}}}")
+    assert found.breaker_scopes("pay") == Scopes(("service", "operation"), 20)
+    assert found.breaker_scopes("courier") == Scopes(("service",), 256)
+
+
+def test_a_policy_has_the_same_version_wherever_it_is_the_same(tmp_path: Path) -> None:
+    here = settings(tmp_path, "{circuitbreaker: {instances: {pay: {slidingWindowSize: 5}}}}").breaker_policy("pay")
+    there = settings(tmp_path, "{circuitbreaker: {configs: {default: {sliding-window-size: 5}}}}").breaker_policy("pay")
+    other = settings(tmp_path, "{circuitbreaker: {instances: {pay: {slidingWindowSize: 6}}}}").breaker_policy("pay")
+    assert here == there
+    assert here.config_version != other.config_version
+    assert 0 < here.config_version < 2**31
+
+
+@pytest.mark.parametrize("other_name", ["backends", "instances"])
+def test_instances_have_resilience4j_s_other_name_too(tmp_path: Path, other_name: str) -> None:
+    text = f"{{circuitbreaker: {{{other_name}: {{pay: {{failureRateThreshold: 20}}}}}}}}"
+    assert settings(tmp_path, text).breaker_policy("pay").failure_rate_threshold == 20

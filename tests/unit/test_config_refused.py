@@ -48,7 +48,7 @@ def refusal(tmp_path: Path, text: str, **env: str) -> str:
         (
             "resilience4j.circuitbreaker.configs.default.failureRateThreshold: 101",
             "application.yml:1: resilience4j.circuitbreaker.configs.default.failureRateThreshold='101': expected a "
-            "number above 0, at most 100",
+            "number of at least 1, at most 100",
         ),
         (
             "resilience4j.circuitbreaker.instances.pay.slidingWindowType: time-based",
@@ -61,9 +61,9 @@ def refusal(tmp_path: Path, text: str, **env: str) -> str:
             "supported; expected false",
         ),
         (
-            "resilience4j.circuitbreaker.instances.pay.ignoreExceptions: [java.io.IOException]",
-            "application.yml:1: resilience4j.circuitbreaker.instances.pay.ignoreExceptions is not supported: what "
-            "counts as a failure is said by the caller: success, failure, timeout or ignored",
+            "resilience4j.circuitbreaker.instances.pay.ignoreExceptions: [java.io.IOException, '404']",
+            "application.yml:1: resilience4j.circuitbreaker.instances.pay.ignoreExceptions='java.io.IOException,404': "
+            "expected a list, each the name of a class",
         ),
         (
             "spring: {kafka: {security: {protocol: SASL_SSL}}}",
@@ -88,8 +88,27 @@ def refusal(tmp_path: Path, text: str, **env: str) -> str:
         ),
         (
             "resilience4j.retry.instances.pay.baseConfig: slow",
-            "application.yml:1: resilience4j.retry.instances.pay.baseConfig=slow: resilience4j.retry.configs has no "
-            "such entry",
+            "application.yml:1: resilience4j.retry.instances.pay.baseConfig=slow: expected an entry of "
+            "resilience4j.retry.configs",
+        ),
+        (
+            "resilience4j.bulkhead: {configs: {a: {maxConcurrentCalls: 1}}, instances: {pay: {baseConfig: b}}}",
+            "application.yml:1: resilience4j.bulkhead.instances.pay.baseConfig=b: expected one of "
+            "resilience4j.bulkhead.configs: a",
+        ),
+        (
+            "iopt: {breakers: {pay: {scopes: [service, method]}}}",
+            "application.yml:1: iopt.breakers.pay.scopes='service,method': expected a list, each service or operation "
+            "or instance or caller",
+        ),
+        (
+            "spring.config.activate.on-profile: prod & (eu",
+            "application.yml:1: spring.config.activate.on-profile='prod & (eu': expected a profile, or an expression "
+            "of them as prod & (eu | !us)",
+        ),
+        (
+            "iopt.definitions[0]: a\niopt.definitions[2]: b",
+            "application.yml:2: iopt.definitions.[2]: expected every place of the list from [0] on",
         ),
         ("iopt: {cluster: a}\nserver: {port: 1, port: 2}", "application.yml:2: port is given twice in one map"),
         ("iopt: {cluster: a", "application.yml:1: not YAML: expected ',' or '}', but got '<stream end>'"),
@@ -100,8 +119,9 @@ def test_what_is_wrong_is_named_with_its_line_and_what_was_expected(tmp_path: Pa
 
 
 def test_all_problems_are_told_at_once(tmp_path: Path) -> None:
-    lines = refusal(tmp_path, "iopt: {partitions: 0}", IOPT_PORT="x", IOPT_TIMER_WIAT="1s").splitlines()
-    assert [line.partition(":")[0] for line in lines] == ["application.yml", "IOPT_TIMER_WIAT", "IOPT_PORT"]
+    text = "iopt: {partitions: 0, cluster: a, cluster: b}"
+    lines = refusal(tmp_path, text, IOPT_PORT="x", IOPT_TIMER_WIAT="1s").splitlines()
+    assert [line.partition(":")[0] for line in lines] == [*["application.yml"] * 2, "IOPT_TIMER_WIAT", "IOPT_PORT"]
 
 
 def test_a_circle_of_base_configs_is_refused(tmp_path: Path) -> None:
