@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from app.domain import fleet
 from app.domain.breaker import Policy
 from app.domain.calls import CallOutcome
-from app.domain.fleet import Breaker
+from app.domain.fleet import Observed
 from app.engine.processor import Change, Due, Out, Reading, Record, processor
 from app.wire.topics import BREAKER_STATES, BREAKER_TRANSITIONS, CALL_OUTCOMES
 from tables.breaker import breakers, policies
@@ -13,14 +13,14 @@ from tables.breaker import breakers, policies
 
 @processor(CALL_OUTCOMES, keeps=breakers, reads=(policies,), row="breaker", timers=True)
 def judge_calls(
-    breaker: Breaker | None, value: CallOutcome | Due, record: Record, policies: Reading[Policy]
-) -> Change[Breaker]:
+    observed: Observed | None, value: CallOutcome | Due, record: Record, policies: Reading[Policy]
+) -> Change[Observed]:
     policy = policies[record.key]
     if isinstance(value, Due):
-        breaker, changes = fleet.expire(breaker, record.key, record.now_ms, policy)
+        observed, changes = fleet.expire(observed, record.key, record.now_ms, policy)
     else:
-        breaker, changes = fleet.decide(breaker, value, record.at_ms, policy)
-    return breaker, announce(changes)
+        observed, changes = fleet.decide(observed, value, record.at_ms, policy)
+    return observed, announce(changes)
 
 
 def announce(changes: Iterable[fleet.Change]) -> Iterator[Out]:

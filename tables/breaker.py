@@ -2,7 +2,7 @@
 
 from app.domain.breaker import Policy
 from app.domain.calls import State
-from app.domain.fleet import Breaker, due
+from app.domain.fleet import Observed, due
 from app.engine.processor import Table, View
 
 _ORDINALS = {state: ordinal for ordinal, state in enumerate(State)}
@@ -10,9 +10,9 @@ _ORDINALS = {state: ordinal for ordinal, state in enumerate(State)}
 breakers = Table(
     "breakers",
     id=2,
-    state=Breaker,
+    state=Observed,
     due=due,
-    mark=lambda breaker: _ORDINALS[breaker.state],
+    mark=lambda observed: _ORDINALS[observed.breaker.state],
     marks=tuple(State),
 )
 policies: View[Policy] = View("breaker policies")

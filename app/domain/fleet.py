@@ -10,29 +10,19 @@ from typing import NamedTuple
 
 import msgspec
 
-from .breaker import Policy
+from . import breaker as machine
+from .breaker import Breaker, Event, Outcome, Policy, Verdict
 from .calls import BreakerState, CallOutcome, Sighting, State, Transition
 from .errors import PassedOver
-from .window import FAILED, NEVER, SLOW, Window, shown, single
+from .window import Window, shown
 
 
-class Breaker(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """`until_at` ends OPEN or HALF_OPEN, 0: nothing does; `timed`: at that instant, without a call."""
+class Observed(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A breaker, and who saw the first and the newest failure since its window was last without one."""
 
-    state: State = State.CLOSED
-    since_at: int = 0
-    until_at: int = 0
-    timed: bool = False
-    window: Window = Window()
-    not_permitted: int = 0
-    first_failure: Sighting = Sighting()  # since the window was last without one
+    breaker: Breaker = Breaker()
+    first_failure: Sighting = Sighting()
     last_failure: Sighting = Sighting()
-    seq: int = 0
-
-
-class Verdict(NamedTuple):
-    to: State
-    cause: str
 
 
 class Change(NamedTuple):
@@ -40,57 +30,66 @@ class Change(NamedTuple):
     state: BreakerState
 
 
-Decision = tuple[Breaker | None, tuple[Change, ...]]
+Decision = tuple[Observed | None, tuple[Change, ...]]
 
 
-def due(breaker: Breaker) -> int | None:
-    return breaker.until_at if breaker.timed else None
+def due(observed: Observed) -> int | None:
+    return machine.due(observed.breaker)
 
 
-def decide(breaker: Breaker | None, call: CallOutcome, at_ms: int, policy: Policy) -> Decision:
+def decide(observed: Observed | None, call: CallOutcome, at_ms: int, policy: Policy) -> Decision:
     """Fold one outcome into the breaker. Raises PassedOver for what is not counted."""
     if call.counts is not None:
         raise PassedOver("folded-counts")
     match call.outcome:
         case "success" | "failure" | "timeout":
-            return _judge(breaker or Breaker(since_at=at_ms), call, at_ms, policy)
+            return _judge(observed or _begun(at_ms, policy), call, at_ms, policy)
         case "rejected":
-            breaker = breaker or Breaker(since_at=at_ms)
-            return msgspec.structs.replace(breaker, not_permitted=breaker.not_permitted + 1), ()
+            return _rejected(observed or _begun(at_ms, policy)), ()
         case "ignored":
-            return breaker, ()
+            return observed, ()
         case _:
             raise PassedOver("unknown-outcome")
 
 
-def expire(breaker: Breaker | None, service: str, now_ms: int, policy: Policy) -> Decision:
+def expire(observed: Observed | None, service: str, now_ms: int, policy: Policy) -> Decision:
     """What a timer does: OPEN ends by itself, or HALF_OPEN has waited long enough for its probes."""
-    if breaker is None or not breaker.timed or now_ms < breaker.until_at:
-        return breaker, ()
-    to = State.HALF_OPEN if breaker.state is State.OPEN else State(policy.transition_to_state_after_wait_duration)
-    breaker, change = _enter(breaker, Verdict(to, "wait"), service, now_ms, policy)
-    return breaker, (change,)
+    if observed is None:
+        return None, ()
+    breaker, events = machine.expire(observed.breaker, now_ms, policy)
+    return _follow(observed, breaker, events, service, policy)
 
 
-def _judge(breaker: Breaker, call: CallOutcome, at_ms: int, policy: Policy) -> Decision:
+def _begun(at_ms: int, policy: Policy) -> Observed:
+    return Observed(machine.begun(policy, at_ms))
+
+
+def _rejected(observed: Observed) -> Observed:
+    breaker = observed.breaker
+    refused = msgspec.structs.replace(breaker, not_permitted=breaker.not_permitted + 1)
+    return Observed(refused, observed.first_failure, observed.last_failure)
+
+
+def _judge(observed: Observed, call: CallOutcome, at_ms: int, policy: Policy) -> Decision:
     changes: tuple[Change, ...] = ()
-    if breaker.state is State.OPEN and at_ms > breaker.until_at:
-        breaker, change = _enter(breaker, Verdict(State.HALF_OPEN, "wait"), call.service, at_ms, policy)
-        changes = (change,)
-    breaker = _record(breaker, call, at_ms, policy)
-    verdict = _verdict(breaker, policy)
-    if verdict:
-        breaker, change = _enter(breaker, verdict, call.service, at_ms, policy)
-        changes += (change,)
-    return breaker, changes
+    if observed.breaker.state is State.OPEN and at_ms > observed.breaker.until_at:
+        breaker, _, events = machine.permit(observed.breaker, at_ms, policy)
+        observed, changes = _follow(observed, breaker, events, call.service, policy)
+    outcome = Outcome(call.duration_ms or 0, Verdict(call.outcome != "success"), call.error or "")
+    breaker, events = machine.record(observed.breaker, outcome, at_ms, policy)
+    observed = _sight(observed, _judged(breaker, events), call, at_ms)
+    observed, more = _follow(observed, breaker, events, call.service, policy)
+    return observed, changes + more
 
 
-def _record(breaker: Breaker, call: CallOutcome, at_ms: int, policy: Policy) -> Breaker:
-    failed = call.outcome != "success"
-    slow = (call.duration_ms or 0) > policy.slow_call_duration_threshold_ms
-    window = breaker.window.add(failed * FAILED | slow * SLOW, _size(breaker, policy))
-    first, last = breaker.first_failure, breaker.last_failure
-    if failed:
+def _judged(breaker: Breaker, events: tuple[Event, ...]) -> Window:
+    """The window with the newest call in it: a change of state may have emptied it."""
+    return next((event.change.window for event in events if event.change), breaker.window)
+
+
+def _sight(observed: Observed, window: Window, call: CallOutcome, at_ms: int) -> Observed:
+    first, last = observed.first_failure, observed.last_failure
+    if call.outcome != "success":
         last = Sighting(
             at=at_ms,
             outcome=call.outcome,
@@ -100,83 +99,42 @@ def _record(breaker: Breaker, call: CallOutcome, at_ms: int, policy: Policy) -> 
             error=call.error,
         )
         first = last if window.failed == 1 else first
-    elif not window.failed and breaker.window.failed:
+    elif not window.failed and observed.breaker.window.failed:
         first = last = Sighting()
-    return msgspec.structs.replace(breaker, window=window, first_failure=first, last_failure=last)
+    return Observed(observed.breaker, first, last)
 
 
-def _size(breaker: Breaker, policy: Policy) -> int:
-    """OPEN keeps the window that it opened with, for calls that end late."""
-    match breaker.state:
-        case State.OPEN:
-            return breaker.window.size or policy.sliding_window_size
-        case State.HALF_OPEN:
-            return policy.permitted_number_of_calls_in_half_open_state
-        case _:
-            return policy.sliding_window_size
-
-
-def _verdict(breaker: Breaker, policy: Policy) -> Verdict | None:
-    if breaker.state not in (State.CLOSED, State.HALF_OPEN):
-        return None
-    failure_rate, slow_call_rate = breaker.window.rates(policy.minimum_number_of_calls)
-    if failure_rate == NEVER:
-        return None
-    failing = failure_rate >= single(policy.failure_rate_threshold)
-    slow = slow_call_rate >= single(policy.slow_call_rate_threshold)
-    if breaker.state is State.HALF_OPEN:
-        return Verdict(State.OPEN if failing or slow else State.CLOSED, "trial")
-    if failing or slow:
-        return Verdict(State.OPEN, "failure-rate" if failing else "slow-call-rate")
-    return None
-
-
-def _enter(breaker: Breaker, verdict: Verdict, service: str, at_ms: int, policy: Policy) -> tuple[Breaker, Change]:
-    to = verdict.to
-    wait_ms, timed = _stay(to, policy)
-    entered = Breaker(
-        state=to, since_at=at_ms, until_at=at_ms + wait_ms if wait_ms else 0, timed=timed, seq=breaker.seq + 1
+def _follow(
+    observed: Observed, breaker: Breaker, events: tuple[Event, ...], service: str, policy: Policy
+) -> tuple[Observed, tuple[Change, ...]]:
+    """To the state that those events lead to: only OPEN goes on with the failures that brought it about."""
+    changes = tuple(
+        Change(_transition(event, observed, breaker, service, policy), _published(breaker, service, policy))
+        for event in events
+        if event.change
     )
-    if to is State.OPEN:
-        entered = msgspec.structs.replace(
-            entered,
-            window=breaker.window,
-            not_permitted=breaker.not_permitted,
-            first_failure=breaker.first_failure,
-            last_failure=breaker.last_failure,
-        )
-    return entered, Change(
-        _transition(breaker, entered, verdict.cause, service, policy), _published(entered, service, policy)
-    )
+    if changes and breaker.state is not State.OPEN:
+        return Observed(breaker), changes
+    return Observed(breaker, observed.first_failure, observed.last_failure), changes
 
 
-def _stay(state: State, policy: Policy) -> tuple[int, bool]:
-    """How long a state lasts (0: until calls end it), and whether a timer ends it."""
-    match state:
-        case State.OPEN:
-            return policy.wait_duration_in_open_state_ms, policy.automatic_transition_from_open_to_half_open_enabled
-        case State.HALF_OPEN:
-            longest_ms = policy.max_wait_duration_in_half_open_state_ms
-            return longest_ms, longest_ms > 0
-        case _:
-            return 0, False
-
-
-def _transition(before: Breaker, after: Breaker, cause: str, service: str, policy: Policy) -> Transition:
-    failure_rate, slow_call_rate = before.window.rates(policy.minimum_number_of_calls)
+def _transition(event: Event, before: Observed, after: Breaker, service: str, policy: Policy) -> Transition:
+    assert event.change
+    window = event.change.window
+    failure_rate, slow_call_rate = window.rates(policy.minimum_number_of_calls)
     return Transition(
         breaker=service,
         service=service,
         scope="service",
-        from_=before.state,
-        to=after.state,
-        cause=cause,
-        at=after.since_at,
+        from_=event.change.from_,
+        to=event.change.to,
+        cause=event.change.cause,
+        at=event.at,
         failure_rate=shown(failure_rate),
         slow_call_rate=shown(slow_call_rate),
-        buffered_calls=before.window.buffered,
-        failed_calls=before.window.failed,
-        slow_calls=before.window.slow,
+        buffered_calls=window.buffered,
+        failed_calls=window.failed,
+        slow_calls=window.slow,
         first_failure=before.first_failure,
         last_failure=before.last_failure,
         config_version=policy.config_version,

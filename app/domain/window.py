@@ -1,18 +1,32 @@
-"""The newest calls of a breaker, as Resilience4j's FixedSizeSlidingWindowMetrics counts them."""
+"""The newest calls of a breaker: FixedSizeSlidingWindowMetrics and SlidingTimeWindowMetrics of Resilience4j 2.4.
+
+A call is FAILED | SLOW, or 0. Windows are frozen, since they are stored with every call; adding a call costs
+the same whatever they hold, but for the copy of a few bytes.
+"""
 
 from __future__ import annotations
 
 import struct
+from enum import StrEnum
+from typing import ClassVar
 
 import msgspec
 
 FAILED = 1
 SLOW = 2
+BOTH = FAILED | SLOW
 
 NEVER = -1.0  # a rate below the minimum number of calls
 
 _CODES = (b"\x00", b"\x01", b"\x02", b"\x03")
 _SINGLE = struct.Struct("<f")
+_SECOND = struct.Struct("<5I")
+_NO_SECOND = (0, 0, 0, 0, 0)
+
+
+class WindowType(StrEnum):
+    COUNT_BASED = "COUNT_BASED"
+    TIME_BASED = "TIME_BASED"
 
 
 def single(number: float) -> float:
@@ -26,35 +40,132 @@ def shown(rate: float) -> float:
     return next(short for digits in range(6, 10) if single(short := float(f"{rate:.{digits}g}")) == rate)
 
 
-class Window(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """At most `size` calls, a byte each (FAILED | SLOW), oldest first, with running counts."""
+def percent(part: int, total: int) -> float:
+    return single(part * 100 / total)
 
-    size: int = 0
-    calls: bytes = b""
+
+class CountWindow(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=0):
+    """At most `size` calls, a byte each, oldest first, with running counts."""
+
+    type: ClassVar[WindowType] = WindowType.COUNT_BASED
+
+    size: int = 0  # 0: not begun
+    buffered: int = 0
     failed: int = 0
     slow: int = 0
     slow_failed: int = 0
+    calls: bytes = b""
 
-    @property
-    def buffered(self) -> int:
-        return len(self.calls)
-
-    def add(self, call: int, size: int) -> Window:
+    def add(self, call: int, _now_ms: int, size: int) -> CountWindow:
         """With that call as the newest; where `size` has shrunk, more than one leaves."""
-        calls = self.calls + _CODES[call]
-        failed, slow, slow_failed = _counts(call)
-        for gone in calls[:-size]:
-            gone_failed, gone_slow, gone_both = _counts(gone)
-            failed, slow, slow_failed = failed - gone_failed, slow - gone_slow, slow_failed - gone_both
-        return Window(size, calls[-size:], self.failed + failed, self.slow + slow, self.slow_failed + slow_failed)
+        calls, buffered, gone = self.calls + _CODES[call], self.buffered + 1, 0
+        if buffered > size:
+            if buffered > size + 1:
+                return _counted(calls[-size:])
+            buffered, gone, calls = size, calls[0], calls[1:]
+        if call == gone:
+            return CountWindow(size, buffered, self.failed, self.slow, self.slow_failed, calls)
+        return CountWindow(
+            size,
+            buffered,
+            self.failed + (call & FAILED) - (gone & FAILED),
+            self.slow + (call >> 1) - (gone >> 1),
+            self.slow_failed + (call == BOTH) - (gone == BOTH),
+            calls,
+        )
+
+    def at(self, _now_ms: int, size: int) -> CountWindow:
+        """As it stands under that size: with the newest calls that fit into it."""
+        if self.buffered > size:
+            return _counted(self.calls[-size:])
+        return CountWindow(size, self.buffered, self.failed, self.slow, self.slow_failed, self.calls)
+
+    def enough(self, minimum: int) -> bool:
+        """Whether the rates say anything: the minimum is at most what the window can hold."""
+        return self.buffered > 0 and self.buffered >= min(minimum, self.size)
 
     def rates(self, minimum: int) -> tuple[float, float]:
-        """Failed and slow calls in percent, NEVER below the minimum (which the size bounds)."""
-        total = len(self.calls)
-        if total < min(minimum, self.size) or not total:
-            return NEVER, NEVER
-        return single(self.failed * 100 / total), single(self.slow * 100 / total)
+        """Failed and slow calls in percent, NEVER below the minimum."""
+        return _rates(self, minimum)
 
 
-def _counts(call: int) -> tuple[int, int, int]:
-    return call & FAILED, call >> 1, call & call >> 1
+class TimeWindow(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=1):
+    """The calls of epoch second `second` and of the `size` - 1 before it.
+
+    `calls`, `failed_calls` ... are those of `second`; `older` has 20 bytes for each second before it that
+    had calls: the second and the same four counts, unsigned 32-bit, oldest first.
+    """
+
+    type: ClassVar[WindowType] = WindowType.TIME_BASED
+
+    size: int = 0  # 0: not begun
+    buffered: int = 0
+    failed: int = 0
+    slow: int = 0
+    slow_failed: int = 0
+    second: int = 0
+    calls: int = 0
+    failed_calls: int = 0
+    slow_calls: int = 0
+    slow_failed_calls: int = 0
+    older: bytes = b""
+
+    def add(self, call: int, now_ms: int, size: int) -> TimeWindow:
+        """With that call. A clock that goes back does not move the window: the call is one of the newest second."""
+        if now_ms // 1000 > self.second or size != self.size:
+            return self.at(now_ms, size).add(call, now_ms, size)
+        failed, slow, both = call & FAILED, call >> 1, int(call == BOTH)
+        return TimeWindow(
+            size,
+            self.buffered + 1,
+            self.failed + failed,
+            self.slow + slow,
+            self.slow_failed + both,
+            self.second,
+            self.calls + 1,
+            self.failed_calls + failed,
+            self.slow_calls + slow,
+            self.slow_failed_calls + both,
+            self.older,
+        )
+
+    def at(self, now_ms: int, size: int) -> TimeWindow:
+        """As it stands at that instant, under that size."""
+        second = max(now_ms // 1000, self.second)
+        newest, older = self._newest, self.older
+        if second > self.second:
+            older = older + _SECOND.pack(*newest) if self.calls else older
+            newest = (second, 0, 0, 0, 0)
+        totals = (self.buffered, self.failed, self.slow, self.slow_failed)
+        while older:
+            oldest, *counts = _SECOND.unpack_from(older)
+            if oldest > second - size:
+                break
+            totals = tuple(total - count for total, count in zip(totals, counts, strict=True))
+            older = older[_SECOND.size :]
+        return TimeWindow(size, *totals, *newest, older)
+
+    @property
+    def _newest(self) -> tuple[int, int, int, int, int]:
+        return self.second, self.calls, self.failed_calls, self.slow_calls, self.slow_failed_calls
+
+    def enough(self, minimum: int) -> bool:
+        return self.buffered > 0 and self.buffered >= minimum
+
+    def rates(self, minimum: int) -> tuple[float, float]:
+        return _rates(self, minimum)
+
+
+Window = CountWindow | TimeWindow
+
+
+def _counted(calls: bytes) -> CountWindow:
+    both = calls.count(BOTH)
+    size = len(calls)
+    return CountWindow(size, size, calls.count(FAILED) + both, calls.count(SLOW) + both, both, calls)
+
+
+def _rates(window: Window, minimum: int) -> tuple[float, float]:
+    if not window.enough(minimum):
+        return NEVER, NEVER
+    return percent(window.failed, window.buffered), percent(window.slow, window.buffered)

@@ -8,7 +8,7 @@ from typing import Any
 from aiohttp import web
 
 from app.domain.breaker import Policy
-from app.domain.fleet import Breaker
+from app.domain.fleet import Observed
 from app.domain.window import shown
 from tables.breaker import breakers
 
@@ -20,11 +20,11 @@ from .service import Service
 async def circuit_breakers(request: web.Request) -> web.Response:
     refuse_others(request, ())
     service = asked(request)
-    found = {name: details(breaker, service.policy(name)) for name, breaker in every_breaker(service)}
+    found = {name: details(observed, service.policy(name)) for name, observed in every_breaker(service)}
     return reply({"circuitBreakers": found})
 
 
-def every_breaker(service: Service) -> Iterator[tuple[str, Breaker]]:
+def every_breaker(service: Service) -> Iterator[tuple[str, Observed]]:
     after, more = "", True
     while more:
         page = service.scan(breakers, "", after, MOST, None)
@@ -32,7 +32,8 @@ def every_breaker(service: Service) -> Iterator[tuple[str, Breaker]]:
         after, more = page.items[-1][0] if page.items else "", page.more
 
 
-def details(breaker: Breaker, policy: Policy) -> dict[str, Any]:
+def details(observed: Observed, policy: Policy) -> dict[str, Any]:
+    breaker = observed.breaker
     failure_rate, slow_call_rate = breaker.window.rates(policy.minimum_number_of_calls)
     return {
         "failureRate": percent(shown(failure_rate)),

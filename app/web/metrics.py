@@ -59,7 +59,7 @@ def look(service: Service) -> None:
     """What is counted in the tables and not by the way."""
     SAGAS.replace({(state,): n for state, n in service.tally(sagas).items()})
     BREAKER_STATES.replace(
-        {(name, state): int(breaker.state is state) for name, breaker in every_breaker(service) for state in State}
+        {(name, state): int(kept.breaker.state is state) for name, kept in every_breaker(service) for state in State}
     )
 
 

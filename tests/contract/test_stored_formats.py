@@ -11,12 +11,13 @@ from typing import Any
 import msgspec
 import pytest
 
+from app.domain.breaker import Breaker
 from app.domain.calls import Sighting, State
-from app.domain.fleet import Breaker
+from app.domain.fleet import Observed
 from app.domain.messages import Error
 from app.domain.saga_state import Entry, Open, Progress, Saga, StepState, Wait
 from app.domain.saga_state import State as SagaState
-from app.domain.window import Window
+from app.domain.window import CountWindow, TimeWindow
 from app.engine.processor import Table
 from app.engine.stored import (
     POSITIONS_KEY,
@@ -83,16 +84,30 @@ REFUSED = Saga(
     history=(Entry("started", 1_790_000_000_000), Entry("step_sent", 1_790_000_000_300, "RESERVE", 1)),
 )
 
-BREAKER = Breaker(
-    State.OPEN,
-    1_790_000_000_000,
-    1_790_000_060_000,
-    True,
-    Window(10, b"\0\1\2\3", 2, 2, 1),
-    5,
+BREAKER = Observed(
+    Breaker(
+        State.OPEN,
+        1_790_000_000_000,
+        1_790_000_060_000,
+        True,
+        CountWindow(10, 4, 2, 2, 1, b"\0\1\2\3"),
+        not_permitted=5,
+        opens=2,
+        seq=9,
+    ),
     Sighting(at=1_790_000_000_001, outcome="failure", caller="orders", error="timeout"),
     Sighting(at=1_790_000_000_002),
-    9,
+)
+
+BY_TIME = Observed(
+    Breaker(
+        State.OPEN,
+        1_790_000_000_000,
+        1_790_000_060_000,
+        timed=True,
+        window=TimeWindow(60, 5, 2, 2, 1, 1_790_000_003, 2, 1, 0, 0, struct.pack("<5I", 1_790_000_001, 3, 1, 2, 1)),
+        seq=4,
+    ),
 )
 
 GOLDEN: list[tuple[Table[Any], Any, str]] = [
@@ -126,9 +141,15 @@ GOLDEN: list[tuple[Table[Any], Any, str]] = [
     (
         breakers,
         BREAKER,
-        "0101000001a0c451566099a44f50454ecf000001a0c4506c00cf000001a0c4515660c3950ac404000102030202010584"
-        "a26174cf000001a0c4506c01a76f7574636f6d65a76661696c757265a663616c6c6572a66f7264657273a56572726f72"
-        "a774696d656f757481a26174cf000001a0c4506c0209",
+        "0101000001a0c4515660939aa44f50454ecf000001a0c4506c00cf000001a0c4515660c397000a04020201c404000102"
+        "03050002000984a26174cf000001a0c4506c01a76f7574636f6d65a76661696c757265a663616c6c6572a66f72646572"
+        "73a56572726f72a774696d656f757481a26174cf000001a0c4506c02",
+    ),
+    (
+        breakers,
+        BY_TIME,
+        "0101000001a0c4515660939aa44f50454ecf000001a0c4506c00cf000001a0c4515660c39c013c05020201ce6ab13b83"
+        "02010000c414813bb16a0300000001000000020000000100000000000000048080",
     ),
 ]
 
@@ -142,7 +163,9 @@ POSITIONS_BYTES = {
 POSITIONS_BEFORE_EXPIRED = "9482a66f726465727307a77265706c696573cf0000010000000000cf000001a0c4506c00a567726f757004"
 
 
-@pytest.mark.parametrize(("table", "state", "golden"), GOLDEN, ids=["account", "saga", "refused-saga", "breaker"])
+@pytest.mark.parametrize(
+    ("table", "state", "golden"), GOLDEN, ids=["account", "saga", "refused-saga", "breaker", "breaker-by-time"]
+)
 def test_s1_format_1_is_written_and_read_as_ever(table: Table[Any], state: Any, golden: str) -> None:
     stored = bytes.fromhex(golden)
     assert Codec(table).pack(state) == stored
@@ -156,7 +179,7 @@ def test_s1_table_ids_are_written_and_never_reused() -> None:
 
 
 def test_s1_a_state_without_a_due_has_0_there() -> None:
-    assert Codec(breakers).pack(Breaker())[2:10] == bytes(8)
+    assert Codec(breakers).pack(Observed())[2:10] == bytes(8)
     assert due_of(Codec(sagas).pack(msgspec.structs.replace(SAGA, due_at=0))) == 0
 
 
@@ -171,7 +194,7 @@ def test_s1_marks_are_ordinals_in_an_order_that_only_grows() -> None:
         "IN_DEBT",
         "ABANDONED",
     )
-    assert [breakers.marks[breakers.mark(Breaker(state))] for state in State] == list(State)
+    assert [breakers.marks[breakers.mark(Observed(Breaker(state)))] for state in State] == list(State)
     assert max(len(sagas.marks), len(breakers.marks)) <= 16
 
 

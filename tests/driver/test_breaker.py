@@ -76,7 +76,7 @@ def test_with_the_automatic_transition_time_alone_moves_it(driver):
 def test_each_service_has_a_breaker_of_its_own(driver):
     send(driver, "payment-service", *["failure"] * 10)
     send(driver, "inventory-service", "success")
-    assert {name: breaker.state for name, breaker in driver.table(breakers).items()} == {
+    assert {name: kept.breaker.state for name, kept in driver.table(breakers).items()} == {
         "payment-service": "OPEN",
         "inventory-service": "CLOSED",
     }
@@ -91,4 +91,4 @@ def test_every_record_has_a_fate(driver):
     fates = {(fate, reason): count for (_, fate, reason), count in driver.fates.items()}
     assert sum(fates.values()) == 5
     assert fates["passed-over", "folded-counts"] == fates["passed-over", "unknown-outcome"] == 1
-    assert driver.table(breakers)["payment-service"].not_permitted == 1
+    assert driver.table(breakers)["payment-service"].breaker.not_permitted == 1

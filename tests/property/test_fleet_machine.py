@@ -3,9 +3,9 @@
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from app.domain.breaker import Policy
+from app.domain.breaker import Breaker, Policy
 from app.domain.calls import CallOutcome, State
-from app.domain.fleet import Breaker, decide, due, expire
+from app.domain.fleet import Observed, decide, due, expire
 
 policies = st.builds(
     Policy,
@@ -32,16 +32,16 @@ ALLOWED = {
 class BreakerMachine(RuleBasedStateMachine):
     @initialize(policy=policies)
     def deploy(self, policy: Policy) -> None:
-        self.policy, self.breaker, self.now_ms = policy, Breaker(since_at=1_000), 1_000
+        self.policy, self.observed, self.now_ms = policy, Observed(Breaker(since_at=1_000)), 1_000
         self.calls: list[tuple[bool, bool]] = []  # the model: failed and slow, since the window was last emptied
         self.seq = 0
 
     @rule(ms=st.integers(1, 10))
     def time_passes(self, ms: int) -> None:
         self.now_ms += ms
-        due_ms = due(self.breaker)
+        due_ms = due(self.observed)
         if due_ms is not None and due_ms <= self.now_ms:
-            self._take(expire(self.breaker, "s", self.now_ms, self.policy))
+            self._take(expire(self.observed, "s", self.now_ms, self.policy))
             if self.breaker.state is State.HALF_OPEN:
                 self.calls = []
 
@@ -54,7 +54,7 @@ class BreakerMachine(RuleBasedStateMachine):
     def a_call_ends(self, outcome: str, duration_ms: int | None) -> None:
         before = self.breaker
         call = CallOutcome(service="s", outcome=outcome, duration_ms=duration_ms)
-        judged = decide(before, call, self.now_ms, self.policy)
+        judged = decide(self.observed, call, self.now_ms, self.policy)
         if any(change.transition.to is State.HALF_OPEN for change in judged[1]):
             self.calls = []
         self.calls.append((outcome != "success", duration_ms == 6))
@@ -65,11 +65,11 @@ class BreakerMachine(RuleBasedStateMachine):
     @rule(outcome=st.sampled_from(["rejected", "ignored"]))
     def a_call_is_not_made(self, outcome: str) -> None:
         window = self.breaker.window
-        self._take(decide(self.breaker, CallOutcome(service="s", outcome=outcome), self.now_ms, self.policy))
+        self._take(decide(self.observed, CallOutcome(service="s", outcome=outcome), self.now_ms, self.policy))
         assert self.breaker.window == window
 
     def _take(self, decision) -> None:
-        self.breaker, changes = decision
+        self.observed, changes = decision
         for transition, published in changes:
             self.seq += 1
             assert transition.cause in ALLOWED[transition.from_, transition.to]
@@ -95,6 +95,10 @@ class BreakerMachine(RuleBasedStateMachine):
         if state is State.CLOSED:
             return self.policy.sliding_window_size
         return self.policy.permitted_number_of_calls_in_half_open_state
+
+    @property
+    def breaker(self) -> Breaker:
+        return self.observed.breaker
 
     @invariant()
     def the_window_holds_the_newest_calls(self) -> None:

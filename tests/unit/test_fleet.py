@@ -6,7 +6,7 @@ import pytest
 from app.domain.breaker import Policy
 from app.domain.calls import BreakerState, CallOutcome, Sighting, State
 from app.domain.errors import PassedOver
-from app.domain.fleet import Breaker, decide, due, expire
+from app.domain.fleet import Observed, decide, due, expire
 
 POLICY = Policy(
     sliding_window_size=4,
@@ -20,15 +20,15 @@ def call(outcome: str, **more) -> CallOutcome:
     return CallOutcome(service="pay", outcome=outcome, **more)
 
 
-def run(*steps: tuple[int, CallOutcome], policy: Policy = POLICY, breaker: Breaker | None = None):
+def run(*steps: tuple[int, CallOutcome], policy: Policy = POLICY, observed: Observed | None = None):
     changes = []
     for at_ms, outcome in steps:
-        breaker, new = decide(breaker, outcome, at_ms, policy)
+        observed, new = decide(observed, outcome, at_ms, policy)
         changes += new
-    return breaker, changes
+    return observed, changes
 
 
-def opened(policy: Policy = POLICY) -> Breaker:
+def opened(policy: Policy = POLICY) -> Observed:
     return run(*((n, call("failure")) for n in range(4)), policy=policy)[0]
 
 
@@ -93,29 +93,29 @@ def test_slow_calls_alone_open_it_with_that_cause():
 
 def test_one_call_may_begin_and_end_the_trial():
     policy = msgspec.structs.replace(POLICY, permitted_number_of_calls_in_half_open_state=1)
-    breaker, changes = run((1_004, call("success")), policy=policy, breaker=opened(policy))
+    observed, changes = run((1_004, call("success")), policy=policy, observed=opened(policy))
     assert [change.transition.to for change in changes] == ["HALF_OPEN", "CLOSED"]
-    assert breaker.window.buffered == 0
+    assert observed.breaker.window.buffered == 0
 
 
 def test_the_first_failure_is_that_of_the_failures_in_the_window():
     policy = msgspec.structs.replace(POLICY, failure_rate_threshold=100.0)
-    breaker, _ = run((1, call("failure")), *((n, call("success")) for n in range(2, 6)), policy=policy)
-    assert (breaker.first_failure, breaker.last_failure) == (Sighting(), Sighting())
-    breaker, _ = run((6, call("failure")), (7, call("failure")), policy=policy, breaker=breaker)
-    assert (breaker.first_failure.at, breaker.last_failure.at) == (6, 7)
+    observed, _ = run((1, call("failure")), *((n, call("success")) for n in range(2, 6)), policy=policy)
+    assert (observed.first_failure, observed.last_failure) == (Sighting(), Sighting())
+    observed, _ = run((6, call("failure")), (7, call("failure")), policy=policy, observed=observed)
+    assert (observed.first_failure.at, observed.last_failure.at) == (6, 7)
 
 
 def test_it_stays_open_at_exactly_the_wait():
     for outcome in ("success", "failure"):
-        breaker, changes = run((1_003, call(outcome)), breaker=opened())
-        assert (breaker.state, breaker.window.buffered, changes) == (State.OPEN, 4, [])
-    assert run((1_004, call("success")), breaker=opened())[0].state is State.HALF_OPEN
+        observed, changes = run((1_003, call(outcome)), observed=opened())
+        assert (observed.breaker.state, observed.breaker.window.buffered, changes) == (State.OPEN, 4, [])
+    assert run((1_004, call("success")), observed=opened())[0].breaker.state is State.HALF_OPEN
 
 
 def test_rejected_calls_are_counted_and_judge_nothing():
-    breaker, changes = run((5_000, call("rejected")), breaker=opened())
-    assert (breaker.state, breaker.not_permitted, changes) == (State.OPEN, 1, [])
+    observed, changes = run((5_000, call("rejected")), observed=opened())
+    assert (observed.breaker.state, observed.breaker.not_permitted, changes) == (State.OPEN, 1, [])
 
 
 def test_ignored_calls_leave_no_trace():
@@ -148,23 +148,27 @@ def test_only_the_automatic_transition_needs_a_timer():
 
 def test_a_timer_that_comes_too_early_or_too_late_does_nothing():
     automatic = msgspec.structs.replace(POLICY, automatic_transition_from_open_to_half_open_enabled=True)
-    for breaker, now_ms in ((opened(automatic), 1_002), (opened(), 5_000)):
-        assert expire(breaker, "pay", now_ms, automatic) == (breaker, ())
+    for observed, now_ms in ((opened(automatic), 1_002), (opened(), 5_000)):
+        assert expire(observed, "pay", now_ms, automatic) == (observed, ())
 
 
 def test_a_state_that_waited_for_a_stopped_worker_begins_when_it_is_decided():
     automatic = msgspec.structs.replace(POLICY, automatic_transition_from_open_to_half_open_enabled=True)
-    breaker, [change] = expire(opened(automatic), "pay", 90_000, automatic)
-    assert (change.transition.at, breaker.since_at, breaker.state) == (90_000, 90_000, State.HALF_OPEN)
+    observed, [change] = expire(opened(automatic), "pay", 90_000, automatic)
+    assert (change.transition.at, observed.breaker.since_at, observed.breaker.state) == (
+        90_000,
+        90_000,
+        State.HALF_OPEN,
+    )
 
 
 def test_a_smaller_window_in_the_settings_keeps_the_newest_calls():
     loose = msgspec.structs.replace(POLICY, sliding_window_size=10, minimum_number_of_calls=10)
-    breaker, _ = run(
+    observed, _ = run(
         *((n, call("failure")) for n in range(5)), *((n, call("success")) for n in range(5, 9)), policy=loose
     )
-    breaker, changes = run((9, call("success")), breaker=breaker)
-    assert (breaker.window.buffered, breaker.window.failed, changes) == (4, 0, [])
+    observed, changes = run((9, call("success")), observed=observed)
+    assert (observed.breaker.window.buffered, observed.breaker.window.failed, changes) == (4, 0, [])
 
 
 def test_a_rate_is_shown_as_java_shows_it():

@@ -8,7 +8,7 @@ from prometheus_client.parser import text_string_to_metric_families as families
 
 from app.domain.breaker import Policy
 from app.domain.calls import CallOutcome
-from app.domain.fleet import Breaker, decide
+from app.domain.fleet import Observed, decide
 from app.telemetry import metrics
 from app.web.server import serve
 from app.web.service import Component, Health, Status
@@ -26,7 +26,7 @@ async def served(worker):
         yield found
 
 
-def failing(policy: Policy, *outcomes: str) -> Breaker:
+def failing(policy: Policy, *outcomes: str) -> Observed:
     breaker = None
     for at_ms, outcome in enumerate(outcomes):
         breaker, _ = decide(breaker, CallOutcome(service="s", outcome=outcome), at_ms, policy)
