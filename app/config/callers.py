@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from app.config.units import ANY, CLASS, FLAG, Kind, duration, fine_duration, many, whole, word
+from app.config.units import ANY, CLASS, FLAG, Kind, duration, fine_duration, many, whole
 
 Field = tuple[Kind, str, str]  # what it may be, its default, why it changes nothing
 
@@ -18,9 +18,7 @@ AT_CALLERS = "it is for the side that calls"
 OF_SPRING = "it is for Spring's own beans"
 
 CLASSES = many(CLASS)
-STATE = word("CLOSED", "OPEN", "HALF_OPEN", "DISABLED", "METRICS_ONLY", "FORCED_OPEN")
 
-_PLAIN = word("false", unsupported=("true",))
 _EVENTS: Field = (whole(1), "100", OF_SPRING)
 _STACK: Field = (FLAG, "true", OF_SPRING)
 _HEALTH: Mapping[str, Field] = {
@@ -30,18 +28,12 @@ _HEALTH: Mapping[str, Field] = {
 
 CALLERS: Mapping[str, Mapping[str, Field]] = {
     "resilience4j.circuitbreaker": {
-        "enableExponentialBackoff": (_PLAIN, "false", BY_WAIT),
-        "enableRandomizedWait": (_PLAIN, "false", BY_WAIT),
-        "exponentialBackoffMultiplier": (ANY, "", BY_WAIT),
-        "exponentialMaxWaitDurationInOpenState": (ANY, "", BY_WAIT),
-        "randomizedWaitFactor": (ANY, "", BY_WAIT),
         "recordExceptions": (CLASSES, "", BY_OUTCOME),
         "ignoreExceptions": (CLASSES, "", BY_OUTCOME),
         "recordFailurePredicate": (CLASS, "", BY_OUTCOME),
         "recordResultPredicate": (CLASS, "", BY_OUTCOME),
         "ignoreExceptionPredicate": (CLASS, "", BY_OUTCOME),
         "ignoreClassBindingExceptions": (FLAG, "false", OF_SPRING),
-        "initialState": (STATE, "CLOSED", "a breaker begins CLOSED"),
         "writableStackTraceEnabled": _STACK,
         "eventConsumerBufferSize": _EVENTS,
         **_HEALTH,
@@ -69,6 +61,7 @@ CALLERS: Mapping[str, Mapping[str, Field]] = {
         "queueCapacity": (whole(0), "100", AT_CALLERS),
         "keepAliveDuration": (duration(), "20ms", AT_CALLERS),
         "contextPropagators": (CLASSES, "", OF_SPRING),
+        "tags": (ANY, "", OF_SPRING),
         "writableStackTraceEnabled": _STACK,
         "eventConsumerBufferSize": _EVENTS,
     },
@@ -98,4 +91,19 @@ ELSEWHERE: Mapping[str, str] = {
     "resilience4j.timelimiter.timeLimiterAspectOrder": OF_SPRING,
     "resilience4j.scheduled.executor.**": OF_SPRING,
     "resilience4j.micrometer.**": OF_SPRING,
+}
+
+FORMERLY: Mapping[str, Mapping[str, str]] = {
+    "resilience4j.circuitbreaker": {
+        "ringBufferSizeInClosedState": "slidingWindowSize",
+        "ringBufferSizeInHalfOpenState": "permittedNumberOfCallsInHalfOpenState",
+        "waitInterval": "waitDurationInOpenState",
+    },
+    "resilience4j.retry": {"maxRetryAttempts": "maxAttempts", "waitDurationMillis": "waitDuration"},
+    "resilience4j.bulkhead": {"maxConcurrentCall": "maxConcurrentCalls", "maxWaitTime": "maxWaitDuration"},
+    "resilience4j.ratelimiter": {
+        "limitRefreshPeriodInMillis": "limitRefreshPeriod",
+        "limitRefreshPeriodInNanos": "limitRefreshPeriod",
+        "timeoutInMillis": "timeoutDuration",
+    },
 }

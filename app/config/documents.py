@@ -19,14 +19,13 @@ Read = Entry | Problem
 Pair = tuple[ScalarNode, Node]
 
 
-def read(file: Path, profiles: tuple[str, ...] | None = None) -> list[Read]:
+def read(file: Path, over: list[Read]) -> list[Read]:
     """Entries of the documents that count, in order, and of `<file>-<profile>` beside it for each active profile.
 
-    `profiles` are those of the environment; without them the file's own `spring.profiles.active` counts.
-    Raises SettingsRefused for what is no YAML, or has no end.
+    What the environment says `over` them names profiles too. Raises SettingsRefused for what is no YAML, or has no end.
     """
     documents = list(_documents(file))
-    active = active_profiles(documents, profiles)
+    active = active_profiles([*documents, over])
     beside = [file.with_stem(f"{file.stem}-{profile}") for profile in active]
     documents += [document for each in beside if each.exists() for document in _documents(each)]
     return [found for document in documents if counts(document, active) for found in document]

@@ -18,8 +18,7 @@ from app.domain.scopes import service_of
 
 DEFAULT = "default"
 WAIT = "waitDurationInOpenState"
-WITH_THE_WAIT = (
-    WAIT,
+OF_THE_WAIT = (
     "enableExponentialBackoff",
     "exponentialBackoffMultiplier",
     "exponentialMaxWaitDurationInOpenState",
@@ -42,10 +41,10 @@ def layers(bound: Bound, family: str, name: str) -> list[Layer]:
 def nearest(bound: Bound, family: str, name: str, field: str) -> Value:
     """The value that counts, with its origin; else the default."""
     found = layers(bound, family, name)
-    if family == BREAKER and field in WITH_THE_WAIT:
-        found = [layer for layer in found if _said(bound, family, layer, WAIT)][:1]
+    if family == BREAKER and field in OF_THE_WAIT:
+        found = [layer for layer in found if said(bound, family, layer, WAIT)][:1]
     for layer in found:
-        if value := _said(bound, family, layer, field):
+        if value := said(bound, family, layer, field):
             return value
     return defaulted(BY_NAME[f"{family}.instances.*.{field}"], name)
 
@@ -66,6 +65,20 @@ def problems(bound: Bound) -> Iterator[Problem]:
                 yield Problem(value.origin, value.name, f"={value.text}", among)
             elif ".configs." in key and name in _bases(bound, family, value.value):
                 yield Problem(value.origin, value.name, f"={value.text}: begins with itself in the end")
+
+
+def entries(bound: Bound, family: str) -> list[Layer]:
+    return [(group, name) for group in ("configs", "instances") for name in bound.named(f"{family}.{group}.")]
+
+
+def said(bound: Bound, family: str, layer: Layer, field: str) -> Value | None:
+    """What this entry itself says."""
+    group, name = layer
+    return bound.values.get((f"{family}.{group}.*.{field}", name))
+
+
+def is_set(bound: Bound, family: str, name: str, field: str) -> bool:
+    return nearest(bound, family, name, field).origin != DEFAULT_ORIGIN
 
 
 def _breaker(bound: Bound, name: str) -> list[Layer]:
@@ -93,12 +106,3 @@ def _bases(bound: Bound, family: str, config: str | None) -> list[str]:
         found.append(config)
         config = bound.get(f"{family}.configs.*.baseConfig", config)
     return found
-
-
-def _said(bound: Bound, family: str, layer: Layer, field: str) -> Value | None:
-    group, name = layer
-    return bound.values.get((f"{family}.{group}.*.{field}", name))
-
-
-def is_set(bound: Bound, family: str, name: str, field: str) -> bool:
-    return nearest(bound, family, name, field).origin != DEFAULT_ORIGIN

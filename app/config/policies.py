@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from hashlib import blake2b
 from typing import Any
 
@@ -11,23 +11,43 @@ import msgspec
 from app.config import layers
 from app.config.bound import Bound
 from app.config.errors import Problem
-from app.config.layers import is_set, nearest
-from app.config.resilience import BREAKER, RETRY, USED
+from app.config.layers import OF_THE_WAIT, WAIT, is_set, nearest
+from app.config.resilience import BREAKER, LONGEST_S, RETRY, USED
 from app.domain.breaker import Policy
+from app.domain.calls import State
+from app.domain.interval import Interval, exponential, fixed, randomized
 from app.domain.retry import RetryPolicy
 from app.domain.scopes import Scopes
 
-NAMED = {field.encode_name.removesuffix("Ms"): field.name for field in msgspec.structs.fields(Policy)}
+_USUAL = {name: value for name, value in msgspec.structs.asdict(Policy()).items() if name != "config_version"}
+_NAMED = {field.encode_name.removesuffix("Ms"): field.name for field in msgspec.structs.fields(Policy)}
 
 
 def breaker_policy(bound: Bound, breaker: str) -> Policy:
     """Of a service's breaker, or of one below it.
 
-    Never more `minimumNumberOfCalls` than the window holds, as in Resilience4j's CircuitBreakerMetrics.
+    Of a window that counts calls never more than it holds are waited for (CircuitBreakerConfig.Builder.build).
     """
-    found = _fields(bound, BREAKER, breaker)
-    found["minimumNumberOfCalls"] = min(found["minimumNumberOfCalls"], found["slidingWindowSize"])
-    return versioned(Policy(**{NAMED[name]: value for name, value in found.items() if name in NAMED}))
+    said = _fields(bound, BREAKER, breaker)
+    found = {_NAMED[name]: value for name, value in said.items() if name in _NAMED}
+    found["initial_state"] = State(said["initialState"])
+    if said["slidingWindowType"] == "COUNT_BASED":
+        found["minimum_number_of_calls"] = min(found["minimum_number_of_calls"], found["sliding_window_size"])
+    if interval := _interval(bound, breaker, said):
+        del found["wait_duration_in_open_state_ms"]
+        found["wait_interval_in_open_state"] = interval
+    return versioned(Policy(**found))
+
+
+def _interval(bound: Bound, breaker: str, said: Mapping[str, Any]) -> Interval | None:
+    """None: it waits as long each time."""
+    wait_ms = said[WAIT]
+    if said["enableRandomizedWait"]:
+        return randomized(fixed(wait_ms), said["randomizedWaitFactor"])
+    if _grows(bound, BREAKER, breaker):
+        longest_ms = said["exponentialMaxWaitDurationInOpenState"]
+        return exponential(wait_ms, said["exponentialBackoffMultiplier"], longest_ms)
+    return None
 
 
 def breaker_scopes(bound: Bound, service: str) -> Scopes:
@@ -46,14 +66,39 @@ def retry_policy(bound: Bound, participant: str) -> RetryPolicy:
 
 
 def versioned(policy: Policy) -> Policy:
-    """Its `config_version` is from 1 to 2^31 - 1, and the same wherever the policy is the same."""
-    plain = msgspec.structs.replace(policy, config_version=0)
-    drawn = int.from_bytes(blake2b(msgspec.json.encode(plain, order="sorted"), digest_size=4).digest(), "big")
+    """Its `config_version` is from 1 to 2^31 - 1, and the same wherever the policy is the same.
+
+    Only what is no default counts: a field that is new changes no number.
+    """
+    said = {name: getattr(policy, name) for name, usual in _USUAL.items() if getattr(policy, name) != usual}
+    drawn = int.from_bytes(blake2b(msgspec.json.encode(said, order="sorted"), digest_size=4).digest(), "big")
     return msgspec.structs.replace(policy, config_version=drawn % (2**31 - 1) + 1)
 
 
 def problems(bound: Bound) -> Iterator[Problem]:
     yield from layers.problems(bound)
+    for entry in layers.entries(bound, BREAKER):
+        grows = layers.said(bound, BREAKER, entry, "enableExponentialBackoff")
+        spread = layers.said(bound, BREAKER, entry, "enableRandomizedWait")
+        if grows and spread and grows.value and spread.value:
+            yield Problem(spread.origin, spread.name, "=true", "only one of it and enableExponentialBackoff")
+    yield from dict.fromkeys(_too_long(bound))
+
+
+def _too_long(bound: Bound) -> Iterator[Problem]:
+    for breaker in ("", *dict.fromkeys(name for _, name in layers.entries(bound, BREAKER))):
+        size = nearest(bound, BREAKER, breaker, "slidingWindowSize")
+        if nearest(bound, BREAKER, breaker, "slidingWindowType").value == "TIME_BASED" and size.value > LONGEST_S:
+            yield Problem(size.origin, size.name, f"={size.text}", f"at most {LONGEST_S} seconds (TIME_BASED)")
+
+
+def notices(bound: Bound) -> Iterator[str]:
+    """Where Resilience4j passes over what a user has meant, it is passed over here too."""
+    for entry in layers.entries(bound, BREAKER):
+        if not layers.said(bound, BREAKER, entry, WAIT):
+            for field in OF_THE_WAIT:
+                if value := layers.said(bound, BREAKER, entry, field):
+                    yield f"{value.name}: without effect beside no {WAIT}, as in Resilience4j ({value.origin})"
 
 
 def _fields(bound: Bound, family: str, name: str) -> dict[str, Any]:

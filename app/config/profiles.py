@@ -20,11 +20,10 @@ Document = list[Entry | Problem]
 _TOKEN = re.compile(r"\s*([&|!()]|[^\s&|!()]+)")
 
 
-def active_profiles(documents: Iterable[Document], given: tuple[str, ...] | None) -> tuple[str, ...]:
-    """Those `given` by the environment, else `spring.profiles.active`; with what they include and group."""
+def active_profiles(documents: Iterable[Document]) -> tuple[str, ...]:
+    """Those of the last `spring.profiles.active`, with what they include and group."""
     entries = [entry for document in documents for entry in document if isinstance(entry, Entry)]
-    first = _last(entries, ACTIVE) if given is None else given
-    chosen = list(first or _last(entries, DEFAULT) or ("default",))
+    chosen = list(_last(entries, ACTIVE) or _last(entries, DEFAULT) or ("default",))
     chosen += [name for entry in entries if entry.uniform == INCLUDE for name in words(entry.value)]
     for name in chosen:
         members = _last(entries, GROUP + uniform(name))

@@ -94,8 +94,9 @@ class Settings:
 def build(bound: Bound) -> Settings:
     """Raises SettingsRefused with all that is wrong."""
     problems = [*bound.problems, *policies.problems(bound)]
+    notices = (*bound.notices, *policies.notices(bound))
     if problems:
-        raise SettingsRefused(problems, bound.notices)
+        raise SettingsRefused(problems, notices)
     return Settings(
         application=bound.get("spring.application.name"),
         bootstrap_servers=bound.get("spring.kafka.bootstrap-servers"),
@@ -121,7 +122,7 @@ def build(bound: Bound) -> Settings:
         transaction_timeout_ms=bound.get("iopt.transaction-timeout"),
         session_timeout_ms=bound.get("iopt.session-timeout"),
         cache_bytes=bound.get("iopt.cache-size"),
-        notices=tuple(bound.notices),
+        notices=notices,
         _bound=bound,
     )
 

@@ -6,106 +6,12 @@ import pytest
 
 from app.config import Route, Settings, load
 from app.domain.participant import Participant
-from app.domain.retry import RetryPolicy
-
-FLOW = """\
-server: {port: 8104}
-spring:
-  application: {name: integration-optimization}
-  kafka:
-    bootstrap-servers: localhost:9092
-    producer: {retries: 3, acks: all, batch-size: 16384}
-    consumer: {group-id: integration-optimization, auto-offset-reset: earliest}
-  zipkin: {base-url: "http://localhost:9411", sender: {type: web}}
-  cloud: {stream: {kafka: {streams: {binder: {configuration: {commit.interval.ms: 1000}}}}}}
-resilience4j:
-  circuitbreaker:
-    instances:
-      payment-service: {slidingWindowSize: 20, minimumNumberOfCalls: 10, failureRateThreshold: 50, waitDurationInOpenState: 30s}
-      inventory-service: {slidingWindowSize: 30, minimumNumberOfCalls: 15, failureRateThreshold: 60, waitDurationInOpenState: 20s}
-  retry: {instances: {default: {maxAttempts: 3, waitDuration: 1s, exponentialBackoffMultiplier: 2}}}
-  bulkhead: {instances: {default: {maxConcurrentCalls: 100, maxWaitDuration: 0}}}
-"""  # noqa: E501
-
-SPELLED_OUT = """\
-server:
-  port: 8104
-spring:
-  application:
-    name: integration-optimization
-  kafka:
-    bootstrap-servers: localhost:9092
-    producer:
-      retries: 3
-      acks: all
-      batch-size: 16384
-    consumer:
-      group-id: integration-optimization
-      auto-offset-reset: earliest
-  zipkin:
-    base-url: http://localhost:9411
-    sender:
-      type: web
-  cloud:
-    stream:
-      kafka:
-        streams:
-          binder:
-            configuration:
-              commit.interval.ms: 1000
-resilience4j:
-  circuitbreaker:
-    instances:
-      payment-service:
-        sliding-window-size: 20
-        minimum-number-of-calls: 10
-        failure-rate-threshold: 50
-        wait-duration-in-open-state: PT30S
-      inventory-service:
-        slidingWindowSize: 30
-        minimumNumberOfCalls: 15
-        failureRateThreshold: 60
-        waitDurationInOpenState: 20000
-  retry:
-    instances:
-      default:
-        maxAttempts: 3
-        waitDuration: 1s
-        exponentialBackoffMultiplier: 2
-  bulkhead:
-    instances:
-      default:
-        maxConcurrentCalls: 100
-        maxWaitDuration: 0
-"""
 
 
 def settings(tmp_path: Path, text: str = "", **env: str) -> Settings:
     file = tmp_path / "application.yml"
     file.write_text(text)
     return load(file, env)
-
-
-@pytest.mark.parametrize("text", [FLOW, SPELLED_OUT], ids=["flow", "spelled out"])
-def test_the_file_of_the_contract_loads_unchanged(tmp_path: Path, text: str) -> None:
-    found = settings(tmp_path, text)
-    assert (found.port, found.group_id, found.bootstrap) == (8104, "integration-optimization", "localhost:9092")
-    assert (found.application, found.auto_offset_reset) == ("integration-optimization", "earliest")
-    assert found.retry_policy("anyone") == RetryPolicy(max_attempts=3, wait_ms=1_000, multiplier=2.0)
-
-
-def test_what_has_no_effect_yet_is_named_once(tmp_path: Path) -> None:
-    named = [notice.partition(":")[0] for notice in settings(tmp_path, FLOW).notices]
-    assert named == [
-        "spring.kafka.producer.retries",
-        "spring.kafka.producer.acks",
-        "spring.kafka.producer.batch-size",
-        "spring.zipkin.base-url",
-        "spring.zipkin.sender.type",
-        "spring.cloud.stream.kafka.streams.binder.configuration.commit.interval.ms",
-        "resilience4j.bulkhead.instances.default.maxConcurrentCalls",
-        "resilience4j.bulkhead.instances.default.maxWaitDuration",
-    ]
 
 
 def test_without_a_file_everything_has_its_default(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -216,6 +122,18 @@ def test_a_document_counts_by_an_expression_of_profiles(
 def test_a_profile_may_bring_others(tmp_path: Path, more: str) -> None:
     text = f"spring.profiles:\n  active: prod\n  {more}\n---\n{PROFILED}"
     assert settings(tmp_path, text).cluster == "three"
+
+
+@pytest.mark.parametrize(
+    "env",
+    [
+        {"SPRING_PROFILES_ACTIVE": "us"},
+        {"SPRING_PROFILES_ACTIVE_0": "dev", "SPRING_PROFILES_ACTIVE_1": "us"},
+        {"SPRING_PROFILES_INCLUDE": "us"},
+    ],
+)
+def test_the_environment_names_profiles_too(tmp_path: Path, env: dict[str, str]) -> None:
+    assert settings(tmp_path, f"spring.profiles.active: prod\n---\n{PROFILED}", **env).cluster == "three"
 
 
 def test_a_file_of_the_profile_beside_it_wins(tmp_path: Path) -> None:

@@ -9,6 +9,8 @@ import pytest
 from app.config import Settings, load
 from app.config.policies import versioned
 from app.domain.breaker import Policy
+from app.domain.calls import State
+from app.domain.interval import exponential, fixed, randomized
 from app.domain.retry import RetryPolicy
 from app.domain.scopes import Scopes
 
@@ -91,6 +93,66 @@ def test_a_breaker_takes_each_field_as_resilience4j_does(tmp_path: Path, text: s
     assert settings(tmp_path, f"{{circuitbreaker: {text}}}").breaker_policy("pay") == versioned(expected)
 
 
+@pytest.mark.parametrize(
+    ("entry", "expected"),
+    [
+        (
+            "{slidingWindowType: TIME_BASED, slidingWindowSize: 60, minimumNumberOfCalls: 1000, initialState: open}",
+            Policy(
+                sliding_window_type="TIME_BASED",
+                sliding_window_size=60,
+                minimum_number_of_calls=1_000,
+                initial_state=State.OPEN,
+            ),
+        ),
+        (
+            "{waitDurationInOpenState: 1s, enableExponentialBackoff: true}",
+            Policy(wait_interval_in_open_state=exponential(1_000, 1.5)),
+        ),
+        (
+            "{waitDurationInOpenState: 1s, exponentialBackoffMultiplier: 2, exponentialMaxWaitDurationInOpenState: 9s}",
+            Policy(wait_interval_in_open_state=exponential(1_000, 2.0, 9_000)),
+        ),
+        (
+            "{waitDurationInOpenState: 1s, exponentialBackoffMultiplier: 2, enableExponentialBackoff: false}",
+            Policy(wait_duration_in_open_state_ms=1_000),
+        ),
+        (
+            "{waitDurationInOpenState: 1s, enableRandomizedWait: true}",
+            Policy(wait_interval_in_open_state=randomized(fixed(1_000), 0.5)),
+        ),
+        (
+            "{waitDurationInOpenState: 1s, enableRandomizedWait: true, randomizedWaitFactor: 0.1}",
+            Policy(wait_interval_in_open_state=randomized(fixed(1_000), 0.1)),
+        ),
+    ],
+)
+def test_a_breaker_waits_and_counts_as_resilience4j_would(tmp_path: Path, entry: str, expected: Policy) -> None:
+    found = settings(tmp_path, f"{{circuitbreaker: {{instances: {{pay: {entry}}}}}}}")
+    assert found.breaker_policy("pay") == versioned(expected)
+    assert found.notices == ()
+
+
+GROWING = "configs: {default: {waitDurationInOpenState: 1s, enableExponentialBackoff: true}}"
+
+
+def test_an_entry_that_says_its_wait_says_all_of_it(tmp_path: Path) -> None:
+    found = settings(
+        tmp_path, f"{{circuitbreaker: {{{GROWING}, instances: {{pay: {{waitDurationInOpenState: 9s}}}}}}}}"
+    )
+    assert found.breaker_policy("pay") == versioned(Policy(wait_duration_in_open_state_ms=9_000))
+    assert found.breaker_policy("other") == versioned(Policy(wait_interval_in_open_state=exponential(1_000)))
+
+
+def test_what_resilience4j_passes_over_without_a_word_is_passed_over_with_one(tmp_path: Path) -> None:
+    found = settings(tmp_path, f"{{circuitbreaker: {{{GROWING}, instances: {{pay: {{enableRandomizedWait: true}}}}}}}}")
+    assert found.breaker_policy("pay") == versioned(Policy(wait_interval_in_open_state=exponential(1_000)))
+    assert [notice.replace(f"{tmp_path}/", "") for notice in found.notices] == [
+        "resilience4j.circuitbreaker.instances.pay.enableRandomizedWait: without effect beside no "
+        "waitDurationInOpenState, as in Resilience4j (application.yml:1)"
+    ]
+
+
 BELOW = """{circuitbreaker: {
   configs: {patient: {slowCallDurationThreshold: 30s}},
   instances: {
@@ -136,6 +198,11 @@ def test_a_policy_has_the_same_version_wherever_it_is_the_same(tmp_path: Path) -
     assert here == there
     assert here.config_version != other.config_version
     assert 0 < here.config_version < 2**31
+
+
+def test_a_policy_keeps_its_version_from_release_to_release() -> None:
+    assert versioned(Policy()).config_version == 1_493_557_592
+    assert versioned(Policy(sliding_window_size=5)).config_version == 1_206_731_866
 
 
 @pytest.mark.parametrize("other_name", ["backends", "instances"])

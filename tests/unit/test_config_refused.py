@@ -51,14 +51,29 @@ def refusal(tmp_path: Path, text: str, **env: str) -> str:
             "number of at least 1, at most 100",
         ),
         (
-            "resilience4j.circuitbreaker.instances.pay.slidingWindowType: time-based",
-            "application.yml:1: resilience4j.circuitbreaker.instances.pay.slidingWindowType=time-based is not "
-            "supported; expected COUNT_BASED",
+            "resilience4j.retry.instances.pay.maxRetryAttempts: 3",
+            "application.yml:1: resilience4j.retry.instances.pay.maxRetryAttempts is not supported: Resilience4j 2 "
+            "calls it maxAttempts",
         ),
         (
-            "resilience4j.circuitbreaker.instances.pay.enableExponentialBackoff: true",
-            "application.yml:1: resilience4j.circuitbreaker.instances.pay.enableExponentialBackoff=true is not "
-            "supported; expected false",
+            "resilience4j.circuitbreaker.instances.pay.slidingWindowType: time",
+            "application.yml:1: resilience4j.circuitbreaker.instances.pay.slidingWindowType='time': expected "
+            "COUNT_BASED or TIME_BASED",
+        ),
+        (
+            "resilience4j.circuitbreaker.configs.default: {slidingWindowType: time-based, slidingWindowSize: 7200}",
+            "application.yml:1: resilience4j.circuitbreaker.configs.default.slidingWindowSize=7200: expected at most "
+            "3600 seconds (TIME_BASED)",
+        ),
+        (
+            "resilience4j.circuitbreaker.configs.a: {enableExponentialBackoff: true, enableRandomizedWait: true}",
+            "application.yml:1: resilience4j.circuitbreaker.configs.a.enableRandomizedWait=true: expected only one of "
+            "it and enableExponentialBackoff",
+        ),
+        (
+            "resilience4j.circuitbreaker.instances.pay.randomizedWaitFactor: 1",
+            "application.yml:1: resilience4j.circuitbreaker.instances.pay.randomizedWaitFactor='1': expected a number "
+            "of at least 0, below 1",
         ),
         (
             "resilience4j.circuitbreaker.instances.pay.ignoreExceptions: [java.io.IOException, '404']",

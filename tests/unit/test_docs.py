@@ -11,11 +11,12 @@ from app.cli import NOUNS, main
 from app.config.catalogue import ALIASES, CATALOGUE
 from app.telemetry import metrics
 from app.wire.topics import OWNED
+from deploy.settings_page import whole
 
 ROOT = Path(__file__).parents[2]
 PAGES = ["README.md", "CHANGELOG.md", *(f"docs/{page.name}" for page in sorted((ROOT / "docs").glob("*.md")))]
 CODES = {"iopt.undone", "iopt.expired"}
-GUIDES = ["README.md", "docs/operations.md", "docs/participants.md"]
+GUIDES = ["README.md", "docs/configuration.md", "docs/operations.md", "docs/participants.md"]
 
 
 def text(page: str) -> str:
@@ -54,6 +55,11 @@ def test_every_setting_is_known(page: str) -> None:
     others = {topic.name for topic in OWNED} | CODES
     assert set(named) - others <= {key.name for key in CATALOGUE}
     assert set(re.findall(r"\bIOPT_(?:KAFKA|PORT)\b", text(page))) <= set(ALIASES)
+
+
+def test_the_page_of_settings_has_every_one_as_it_is() -> None:
+    page = text("docs/configuration.md")
+    assert page == whole(page), "python -m deploy.settings_page writes it"
 
 
 @pytest.mark.parametrize("page", GUIDES)
