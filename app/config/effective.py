@@ -19,7 +19,8 @@ def effective(bound: Bound) -> Iterator[Value]:
             yield from filter(_counts, (bound.effective(key.name, name) for name in _names(bound, key)))
     for family in FAMILIES:
         for name in layers.named(bound, family):
-            yield from filter(_counts, (_of_instance(bound, family, name, field) for field in FIELDS[family]))
+            found = layers.instance(bound, family, name)
+            yield from filter(_counts, (_of_instance(found, field) for field in FIELDS[family]))
     for value in bound.values.values():
         if value.key.name.startswith("resilience4j.") and not _is_field(value.key):
             yield value
@@ -35,9 +36,9 @@ def _counts(value: Value) -> bool:
     return value.origin != DEFAULT_ORIGIN or (value.key.effect is Effect.USED and value.text != "")
 
 
-def _of_instance(bound: Bound, family: str, name: str, field: str) -> Value:
-    key = BY_NAME[f"{family}.instances.*.{field}"]
-    return replace(layers.nearest(bound, family, name, field), name=full_name(key, name))
+def _of_instance(found: layers.Instance, field: str) -> Value:
+    key = BY_NAME[f"{found.family}.instances.*.{field}"]
+    return replace(found.value(field), name=full_name(key, found.name))
 
 
 def _is_field(key: Key) -> bool:

@@ -10,6 +10,7 @@ entries after its own.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from app.config.bound import BY_NAME, DEFAULT_ORIGIN, Bound, Value, defaulted
 from app.config.errors import Problem
@@ -29,24 +30,40 @@ OF_THE_WAIT = (
 Layer = tuple[str, str]  # "instances" or "configs", and the name in it
 
 
-def layers(bound: Bound, family: str, name: str) -> list[Layer]:
+@dataclass(frozen=True, slots=True)
+class Instance:
+    """What the entries say of a name."""
+
+    bound: Bound
+    family: str
+    name: str
+    layers: tuple[Layer, ...]
+
+    def value(self, field: str) -> Value:
+        """The one that counts, with its origin; else the default."""
+        layers = self.layers
+        if self.family == BREAKER and field in OF_THE_WAIT:
+            layers = tuple(layer for layer in layers if said(self.bound, BREAKER, layer, WAIT))[:1]
+        for layer in layers:
+            if value := said(self.bound, self.family, layer, field):
+                return value
+        return defaulted(BY_NAME[f"{self.family}.instances.*.{field}"], self.name)
+
+    def sets(self, field: str) -> bool:
+        return self.value(field).origin != DEFAULT_ORIGIN
+
+
+def instance(bound: Bound, family: str, name: str) -> Instance:
+    return Instance(bound, family, name, tuple(_layers(bound, family, name)))
+
+
+def _layers(bound: Bound, family: str, name: str) -> list[Layer]:
     if family == BREAKER:
         return _breaker(bound, name)
     found: list[Layer] = []
     for each in (name, DEFAULT) if family in (RETRY, BULKHEAD) else (name,):
         found += [("instances", each), *_chain(bound, family, _base(bound, family, each))]
     return [*found, *_chain(bound, family, DEFAULT)]
-
-
-def nearest(bound: Bound, family: str, name: str, field: str) -> Value:
-    """The value that counts, with its origin; else the default."""
-    found = layers(bound, family, name)
-    if family == BREAKER and field in OF_THE_WAIT:
-        found = [layer for layer in found if said(bound, family, layer, WAIT)][:1]
-    for layer in found:
-        if value := said(bound, family, layer, field):
-            return value
-    return defaulted(BY_NAME[f"{family}.instances.*.{field}"], name)
 
 
 def named(bound: Bound, family: str) -> list[str]:
@@ -75,10 +92,6 @@ def said(bound: Bound, family: str, layer: Layer, field: str) -> Value | None:
     """What this entry itself says."""
     group, name = layer
     return bound.values.get((f"{family}.{group}.*.{field}", name))
-
-
-def is_set(bound: Bound, family: str, name: str, field: str) -> bool:
-    return nearest(bound, family, name, field).origin != DEFAULT_ORIGIN
 
 
 def _breaker(bound: Bound, name: str) -> list[Layer]:

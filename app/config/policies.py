@@ -11,7 +11,7 @@ import msgspec
 from app.config import layers
 from app.config.bound import Bound
 from app.config.errors import Problem
-from app.config.layers import OF_THE_WAIT, WAIT, is_set, nearest
+from app.config.layers import OF_THE_WAIT, WAIT, Instance, instance
 from app.config.resilience import BREAKER, LONGEST_S, RETRY, USED
 from app.domain.breaker import Policy
 from app.domain.calls import State
@@ -28,23 +28,24 @@ def breaker_policy(bound: Bound, breaker: str) -> Policy:
 
     Of a window that counts calls never more than it holds are waited for (CircuitBreakerConfig.Builder.build).
     """
-    said = _fields(bound, BREAKER, breaker)
+    entries = instance(bound, BREAKER, breaker)
+    said = _fields(entries)
     found = {_NAMED[name]: value for name, value in said.items() if name in _NAMED}
     found["initial_state"] = State(said["initialState"])
     if said["slidingWindowType"] == "COUNT_BASED":
         found["minimum_number_of_calls"] = min(found["minimum_number_of_calls"], found["sliding_window_size"])
-    if interval := _interval(bound, breaker, said):
+    if interval := _interval(entries, said):
         del found["wait_duration_in_open_state_ms"]
         found["wait_interval_in_open_state"] = interval
     return versioned(Policy(**found))
 
 
-def _interval(bound: Bound, breaker: str, said: Mapping[str, Any]) -> Interval | None:
+def _interval(entries: Instance, said: Mapping[str, Any]) -> Interval | None:
     """None: it waits as long each time."""
     wait_ms = said[WAIT]
     if said["enableRandomizedWait"]:
         return randomized(fixed(wait_ms), said["randomizedWaitFactor"])
-    if _grows(bound, BREAKER, breaker):
+    if _grows(entries):
         longest_ms = said["exponentialMaxWaitDurationInOpenState"]
         return exponential(wait_ms, said["exponentialBackoffMultiplier"], longest_ms)
     return None
@@ -55,11 +56,12 @@ def breaker_scopes(bound: Bound, service: str) -> Scopes:
 
 
 def retry_policy(bound: Bound, participant: str) -> RetryPolicy:
-    fields = _fields(bound, RETRY, participant)
+    entries = instance(bound, RETRY, participant)
+    fields = _fields(entries)
     return RetryPolicy(
         max_attempts=fields["maxAttempts"],
         wait_ms=fields["waitDuration"],
-        multiplier=fields["exponentialBackoffMultiplier"] if _grows(bound, RETRY, participant) else 1.0,
+        multiplier=fields["exponentialBackoffMultiplier"] if _grows(entries) else 1.0,
         max_wait_ms=fields["exponentialMaxWaitDuration"],
         randomized=fields["randomizedWaitFactor"] if fields["enableRandomizedWait"] else 0.0,
     )
@@ -87,8 +89,9 @@ def problems(bound: Bound) -> Iterator[Problem]:
 
 def _too_long(bound: Bound) -> Iterator[Problem]:
     for breaker in ("", *dict.fromkeys(name for _, name in layers.entries(bound, BREAKER))):
-        size = nearest(bound, BREAKER, breaker, "slidingWindowSize")
-        if nearest(bound, BREAKER, breaker, "slidingWindowType").value == "TIME_BASED" and size.value > LONGEST_S:
+        entries = instance(bound, BREAKER, breaker)
+        size = entries.value("slidingWindowSize")
+        if entries.value("slidingWindowType").value == "TIME_BASED" and size.value > LONGEST_S:
             yield Problem(size.origin, size.name, f"={size.text}", f"at most {LONGEST_S} seconds (TIME_BASED)")
 
 
@@ -101,12 +104,12 @@ def notices(bound: Bound) -> Iterator[str]:
                     yield f"{value.name}: without effect beside no {WAIT}, as in Resilience4j ({value.origin})"
 
 
-def _fields(bound: Bound, family: str, name: str) -> dict[str, Any]:
-    return {field: nearest(bound, family, name, field).value for field in USED[family]}
+def _fields(entries: Instance) -> dict[str, Any]:
+    return {field: entries.value(field).value for field in USED[entries.family]}
 
 
-def _grows(bound: Bound, family: str, name: str) -> bool:
+def _grows(entries: Instance) -> bool:
     """An exponentialBackoffMultiplier says so too, unless enableExponentialBackoff denies it (contract 7)."""
-    if is_set(bound, family, name, "enableExponentialBackoff"):
-        return bool(nearest(bound, family, name, "enableExponentialBackoff").value)
-    return is_set(bound, family, name, "exponentialBackoffMultiplier")
+    if entries.sets("enableExponentialBackoff"):
+        return bool(entries.value("enableExponentialBackoff").value)
+    return entries.sets("exponentialBackoffMultiplier")

@@ -17,13 +17,13 @@ from app.engine.committer import Pace
 from app.engine.plan import Plan
 from app.engine.processor import PROCESSORS
 from app.wire.topics import DOMAIN_EVENTS, OWNED, Topic, commands, domain_events, emitted
-from tables.breaker import policies
+from tables.breaker import policies, scopes
 from tables.route import routes
 from tables.saga import participants, retries
 
 ROWS = (agents.breaker, agents.route, agents.saga)
 DISTRIBUTION = "integration-optimization"
-KNOWN = 4_096  # services whose policies are not put together anew for each record
+KNOWN = 4_096  # breakers and services whose settings are not put together anew for each record
 
 
 def plan_of(settings: Settings, own: Sequence[Definition], *, leave: bool = False) -> Plan:
@@ -41,6 +41,7 @@ def plan_of(settings: Settings, own: Sequence[Definition], *, leave: bool = Fals
             participants: settings.participant,
             retries: lru_cache(KNOWN)(settings.retry_policy),
             policies: lru_cache(KNOWN)(settings.breaker_policy),
+            scopes: lru_cache(KNOWN)(settings.breaker_scopes),
         },
         needs=[*OWNED, *_written(settings, own)],
         partitions=settings.partitions,
