@@ -65,6 +65,11 @@ class Engine:
         }
         return found, len(found) == len(assigned)
 
+    def turn(self, chunk: Any) -> int:
+        """0: goes before the others (R8)."""
+        owned = self.assignment.by_source.get(TopicPartition(*chunk.at))
+        return 0 if owned is not None and chunk.at.topic in owned.first else 1
+
     async def until_wanted(self) -> None:
         self.assignment.wanted.clear()
         try:
@@ -96,6 +101,8 @@ class Engine:
         at, reached = self._begin(owned, chunk), owned.task.positions[chunk.at.topic]
         while at < len(chunk.records):
             await self._until_room(chunk)
+            while owned.behind(chunk.at.topic) and chunk.epoch == self.epoch:
+                await self.until_wanted()
             if chunk.epoch != self.epoch or not owned.ready:
                 return True
             self._check_still(owned, chunk, reached)

@@ -41,6 +41,7 @@ class Owned:
         self.clock = TaskClock()
         self.timers = Timers(self.task, self.sources, timer_wait_s)
         self.chunks: dict[str, int] = {}  # by topic: delivered, not processed yet
+        self.first = self.sub.first
         self.newest_ms: dict[str, int] = {}  # by topic: the time of the newest record that was processed
         self.restored, self.left = 0, 0
         self.rebuilt = False
@@ -61,6 +62,10 @@ class Owned:
     def quiet(self) -> bool:
         """Everything that was delivered is processed."""
         return not any(self.chunks.values())
+
+    def behind(self, topic: str) -> bool:
+        """Something was delivered that goes before it (R8), and does not itself wait for a view."""
+        return topic not in self.first and not self.parked and any(self.chunks.get(other) for other in self.first)
 
     def wants(self, topic: str) -> bool:
         return self.reading and self.chunks.get(topic, 0) < CHUNKS_AHEAD

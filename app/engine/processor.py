@@ -117,6 +117,7 @@ class Processor:
     reads: tuple[View[Any], ...]
     row: str
     timers: bool
+    first: bool = False
 
     @property
     def name(self) -> str:
@@ -132,17 +133,19 @@ def processor(
     keeps: Table[Any] | None = None,
     reads: tuple[View[Any], ...] = (),
     timers: bool = False,
+    first: bool = False,
 ) -> Callable[[F], F]:
     """Register the function as the one reader of its sources.
 
     With `keeps` it is `(state | None, value, record, *readings) -> (state | None, outs)`; without,
     `(value, record, *readings) -> outs`. `row` names the sub-topology: it is part of the names of
     the changelog and of the stores, so a rename is a migration. Exactly one processor of a table
-    with a `due` has `timers=True`; its value may then be a `Due`.
+    with a `due` has `timers=True`; its value may then be a `Due`. What a processor with `first=True` reads is taken
+    before what others of its row read, where both have records (R8).
     """
 
     def register(run: F) -> F:
-        PROCESSORS.append(Processor(run, sources, keeps, reads, row, timers))
+        PROCESSORS.append(Processor(run, sources, keeps, reads, row, timers, first))
         return run
 
     return register

@@ -5,6 +5,7 @@ As in Kafka Streams (KIP-28), found by union-find at start.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -33,6 +34,11 @@ class SubTopology:
     timers: Mapping[int, Processor]  # by table id
 
     @property
+    def first(self) -> frozenset[str]:
+        """Topics that go before the others (R8)."""
+        return frozenset(name for name, reader in self.readers.items() if reader.processor.first)
+
+    @property
     def views(self) -> tuple[View[Any], ...]:
         found = {view: None for reader in self.readers.values() for view in reader.processor.reads}
         found |= {view: None for processor in self.timers.values() for view in processor.reads}
@@ -43,8 +49,12 @@ def build(processors: Iterable[Processor], named: Mapping[Sources, Sequence[Topi
     """Sub-topologies by row. `named` says which topics stand for a `Sources`.
 
     Raises TopologyError: a topic with two readers, rows that share a topic or table, one row whose
-    processors share nothing, a table with a `due` and not exactly one processor for its timers.
+    processors share nothing, a table with a `due` and not exactly one processor for its timers, two
+    processors of one name.
     """
+    processors = list(processors)
+    if twice := [name for name, count in Counter(one.name for one in processors).items() if count > 1]:
+        raise TopologyError(f"{twice[0]}: two processors of that name, and an agent is known by it")
     readers: dict[str, Reader] = {}
     rows: dict[str, list[Processor]] = {}
     for processor in processors:

@@ -128,6 +128,7 @@ class Consumer(driver.Consumer):
             for at, records in fetched.items():
                 if records:
                     chunks += self._chunks(TP(at.topic, at.partition), records, epoch)
+        chunks.sort(key=self.engine.turn)
         return chunks
 
     def _chunks(self, at: TP, records: list[Any], epoch: int) -> list[Chunk]:

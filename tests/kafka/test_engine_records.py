@@ -125,3 +125,13 @@ def test_s4_a_task_without_a_table_logs_its_positions(toy_row: Accounts) -> None
     kafka.write(f"{prefix}notes", ("known", msgspec.json.encode(Addition("known", 2))))
     toy_row.until_summed(2)
     assert [told.total for told in toy_row.sums()["known"]] == [7, 9]
+
+
+def test_r8_what_goes_first_is_taken_before_what_has_waited_for_longer(toy_row: Accounts) -> None:
+    kafka, urgent, (name, *_) = toy_row.kafka, f"{toy_row.workers.prefix}urgent", names_on(2, 1)
+    kafka.create(toy_row.additions, urgent)
+    toy_row.add(*(Addition(name, 1) for _ in range(3_000)))
+    kafka.write(urgent, *(Written(name, msgspec.json.encode(Addition(name, 10_000))) for _ in range(2)))
+    toy_row.workers.ready(urgent=urgent)
+    toy_row.until_summed(3_002)
+    assert [told.total for told in toy_row.sums()[name][:3]] == [10_000, 20_000, 20_001]

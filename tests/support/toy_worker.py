@@ -18,7 +18,7 @@ from app.engine.service import FAILED, REFUSED, Worker
 from app.engine.startup import BrokerError, NotReady
 from app.telemetry import logs
 from tests.support.sabotage import sabotage
-from tests.support.toy import Account, Misread, noting, reading, toy
+from tests.support.toy import Account, Misread, hastening, noting, reading, toy
 from tests.support.wall import hang_up
 from tests.support.watched import serving
 
@@ -38,6 +38,8 @@ def plan_of(bootstrap: str, prefix: str, data: str, **options: Any) -> Plan:
     if options.pop("notes", False):
         notes = noting(prefix, row.additions).processor
         processors.append(reading(notes, memos) if memos else notes)
+    if urgent := options.pop("urgent", ""):
+        processors.append(hastening(row.processor, urgent))
     known: dict[str, Any] = {
         "needs": [row.sums, row.alarms],
         "session_s": 4.0,

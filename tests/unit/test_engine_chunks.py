@@ -45,7 +45,7 @@ class Worked:
         self.epoch, self.clock = 1, SimpleNamespace(now_ms=lambda: 0)
         self.committer = SimpleNamespace(noted=lambda: None)
         self.task = SimpleNamespace(positions={AT.topic: 7}, waiting=None)
-        self.owned = SimpleNamespace(task=self.task, ready=True, processed=lambda *_: None)
+        self.owned = SimpleNamespace(task=self.task, ready=True, processed=lambda *_: None, behind=lambda _topic: False)
         self.done, self._set_back_to = 0, set_back_to
 
     async def _until_room(self, _chunk: Chunk) -> None:
@@ -81,7 +81,9 @@ class Polled:
     def __init__(self) -> None:
         self.seeking, self.flow_active, self.polls = asyncio.Lock(), True, 0
         self.chain = {AT: 5}
-        self.engine = SimpleNamespace(epoch=3, timers_due=False, wanted=lambda active: (set(active), True))
+        self.engine = SimpleNamespace(
+            epoch=3, timers_due=False, wanted=lambda active: (set(active), True), turn=lambda _chunk: 1
+        )
         self.patience: list[float] = []
 
     def _get_active_partitions(self) -> set[TP]:

@@ -38,7 +38,10 @@ def topic(name: str, cleanup: Cleanup = Cleanup.DELETE) -> Topic:
 
 
 def processor(*sources: Any, keeps: Any = None, row: str = "row", timers: bool = False, reads: Any = ()) -> Processor:
-    return Processor(lambda *_: None, sources, keeps, reads, row, timers)
+    def run(*_: Any) -> None: ...
+
+    run.__name__ = f"{row}-of-{'-'.join(source.name for source in sources)}"
+    return Processor(run, sources, keeps, reads, row, timers)
 
 
 # T1
@@ -69,6 +72,7 @@ def due(_: Account) -> int | None:
     ("processors", "said"),
     [
         ([processor(topic("a")), processor(topic("a"), row="other")], "a has two readers"),
+        ([processor(topic("a")), processor(topic("a"))], "two processors of that name"),
         ([processor(topic("a")), processor(topic("b"))], "row row: its processors share no table"),
         (
             [processor(topic("a"), keeps=Table("x", 1, Account)), processor(topic("b"), keeps=Table("y", 2, Account))],
