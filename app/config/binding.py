@@ -54,9 +54,10 @@ def _matched(own: tuple[str, ...], path: tuple[str, ...], plain: tuple[str, ...]
         return "" if plain == own else None
     star = own.index("*")
     tail = own[star + 1 :]
-    if len(path) < len(own) or plain[:star] != own[:star] or plain[-len(tail) :] != tail:
+    end = len(path) - len(tail)
+    if len(path) < len(own) or plain[:star] != own[:star] or plain[end:] != tail:
         return None
-    return ".".join(path[star : -len(tail)])
+    return ".".join(path[star:end])
 
 
 def _bind_one(entry: Entry, resolved: Resolve, bound: Bound) -> None:

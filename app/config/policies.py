@@ -17,7 +17,7 @@ from app.domain.breaker import Policy
 from app.domain.calls import State
 from app.domain.interval import Interval, exponential, fixed, randomized
 from app.domain.retry import RetryPolicy
-from app.domain.scopes import Scopes
+from app.domain.scopes import Scopes, scope_of, service_of
 
 _USUAL = {name: value for name, value in msgspec.structs.asdict(Policy()).items() if name != "config_version"}
 _NAMED = {field.encode_name.removesuffix("Ms"): field.name for field in msgspec.structs.fields(Policy)}
@@ -96,12 +96,26 @@ def _too_long(bound: Bound) -> Iterator[Problem]:
 
 
 def notices(bound: Bound) -> Iterator[str]:
+    yield from _waits_without_one(bound)
+    yield from dict.fromkeys(_of_no_breaker(bound))
+
+
+def _waits_without_one(bound: Bound) -> Iterator[str]:
     """Where Resilience4j passes over what a user has meant, it is passed over here too."""
     for entry in layers.entries(bound, BREAKER):
         if not layers.said(bound, BREAKER, entry, WAIT):
             for field in OF_THE_WAIT:
                 if value := layers.said(bound, BREAKER, entry, field):
                     yield f"{value.name}: without effect beside no {WAIT}, as in Resilience4j ({value.origin})"
+
+
+def _of_no_breaker(bound: Bound) -> Iterator[str]:
+    for (key, name), value in bound.values.items():
+        if key.startswith(f"{BREAKER}.instances."):
+            service, scope = service_of(name), scope_of(name)
+            if scope not in breaker_scopes(bound, service).kept:
+                entry = value.name.rpartition(".")[0]
+                yield f"{entry}: no breaker, since iopt.breakers.{service}.scopes has no {scope} ({value.origin})"
 
 
 def _fields(entries: Instance) -> dict[str, Any]:

@@ -8,7 +8,8 @@ from msgspec import Struct
 
 SCOPES = ("service", "operation", "instance", "caller")
 
-_BELOW = re.compile(r":(?:op|instance|from):")
+_BELOW = re.compile(r":(op|instance|from):")
+_BY_WORD = {"op": "operation", "instance": "instance", "from": "caller"}
 
 
 class Scopes(Struct, frozen=True, gc=False):
@@ -21,3 +22,9 @@ class Scopes(Struct, frozen=True, gc=False):
 def service_of(breaker: str) -> str:
     """`payment-service:op:charge` is one of `payment-service`."""
     return _BELOW.split(breaker, maxsplit=1)[0]
+
+
+def scope_of(breaker: str) -> str:
+    """`payment-service:op:charge` is that of an `operation`."""
+    found = _BELOW.search(breaker)
+    return _BY_WORD[found[1]] if found else "service"

@@ -120,8 +120,8 @@ def test_a_document_counts_by_an_expression_of_profiles(
 
 @pytest.mark.parametrize("more", ["include: eu", "group: {prod: eu}", "group.prod: [eu]", "group:\n    prod[0]: eu"])
 def test_a_profile_may_bring_others(tmp_path: Path, more: str) -> None:
-    text = f"spring.profiles:\n  active: prod\n  {more}\n---\n{PROFILED}"
-    assert settings(tmp_path, text).cluster == "three"
+    found = settings(tmp_path, f"spring.profiles:\n  active: prod\n  {more}\n---\n{PROFILED}")
+    assert (found.cluster, found.notices) == ("three", ())
 
 
 @pytest.mark.parametrize(

@@ -191,6 +191,15 @@ def test_a_service_has_the_breakers_that_the_settings_say(tmp_path: Path) -> Non
     assert found.breaker_scopes("courier") == Scopes(("service",), 256)
 
 
+def test_an_entry_of_a_breaker_that_is_not_asked_for_is_named_once(tmp_path: Path) -> None:
+    text = '{circuitbreaker: {instances: {"[pay:from:shop]": {slidingWindowSize: 5, minimumNumberOfCalls: 5}}}}'
+    assert [notice.replace(f"{tmp_path}/", "") for notice in settings(tmp_path, text).notices] == [
+        "resilience4j.circuitbreaker.instances.[pay:from:shop]: no breaker, since iopt.breakers.pay.scopes has no "
+        "caller (application.yml:1)"
+    ]
+    assert settings(tmp_path, f"{text}\niopt: {{breakers: {{pay: {{scopes: [caller]}}}}}}").notices == ()
+
+
 def test_a_policy_has_the_same_version_wherever_it_is_the_same(tmp_path: Path) -> None:
     here = settings(tmp_path, "{circuitbreaker: {instances: {pay: {slidingWindowSize: 5}}}}").breaker_policy("pay")
     there = settings(tmp_path, "{circuitbreaker: {configs: {default: {sliding-window-size: 5}}}}").breaker_policy("pay")
