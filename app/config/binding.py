@@ -32,8 +32,7 @@ def bind(found: Iterable[Read], env: Mapping[str, str]) -> Bound:
             bound.problems.append(each)
         else:
             _bind_one(each, lambda text: resolve(text, texts, env), bound)
-    idle = (value for value in bound.values.values() if value.key.effect is Effect.IDLE)
-    bound.notices = list(dict.fromkeys([*bound.notices, *(_idle(value) for value in idle)]))
+    bound.notices = [*dict.fromkeys(bound.notices), *_idle(bound)]
     return bound
 
 
@@ -99,8 +98,16 @@ def _parsed(key: Key, text: str, is_list: bool) -> Any:
     return value
 
 
-def _idle(value: Value) -> str:
-    return f"{value.name}: {value.key.meaning} ({value.origin})"
+def _idle(bound: Bound) -> Iterator[str]:
+    """What has no effect, once: of Resilience4j the same field of several instances is one."""
+    found: dict[str, list[Value]] = {}
+    for value in bound.values.values():
+        if value.key.effect is Effect.IDLE:
+            field = value.key.name.replace(".configs.", ".instances.")
+            found.setdefault(field if field.startswith("resilience4j.") else value.name, []).append(value)
+    for field, (first, *others) in found.items():
+        more = f" and {len(others)} more" if others else ""
+        yield f"{field if others else first.name}: {first.key.meaning} ({first.origin}{more})"
 
 
 def _unknown(entry: Entry, bound: Bound) -> None:

@@ -157,6 +157,14 @@ def test_what_the_sample_says_without_effect_is_named_once(tmp_path: Path) -> No
     ]
 
 
+def test_a_field_of_many_instances_is_named_once() -> None:
+    named = [notice.partition(": ")[0] for notice in load(THEIR_FILE, {}).notices]
+    assert len(named) == len(set(named))
+    field = "resilience4j.circuitbreaker.instances.*.registerHealthIndicator"
+    (notice,) = (notice for notice in load(THEIR_FILE, {}).notices if notice.startswith(field))
+    assert notice.endswith(f"it is for Spring's own beans ({THEIR_FILE}:56 and 3 more)")
+
+
 @pytest.mark.parametrize(
     ("breaker", "expected"),
     [
