@@ -19,9 +19,11 @@ BOTH = FAILED | SLOW
 NEVER = -1.0  # a rate below the minimum number of calls
 
 _CODES = (b"\x00", b"\x01", b"\x02", b"\x03")
+_NONE = (0, 0, 0, 0)
+_MORE = 0x80  # this byte is not the last of its number
 _SINGLE = struct.Struct("<f")
-_SECOND = struct.Struct("<5I")
-_NO_SECOND = (0, 0, 0, 0, 0)
+
+Counts = tuple[int, int, int, int]  # calls, failed, slow, slow and failed
 
 
 class WindowType(StrEnum):
@@ -92,8 +94,8 @@ class CountWindow(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=0)
 class TimeWindow(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=1):
     """The calls of epoch second `second` and of the `size` - 1 before it.
 
-    `calls`, `failed_calls` ... are those of `second`; `older` has 20 bytes for each second before it that
-    had calls: the second and the same four counts, unsigned 32-bit, oldest first.
+    `calls`, `failed_calls` ... are those of `second`; `older` has the same four counts of each of the `seconds`
+    before it, oldest first, as `_packed` writes them.
     """
 
     type: ClassVar[WindowType] = WindowType.TIME_BASED
@@ -108,6 +110,7 @@ class TimeWindow(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=1):
     failed_calls: int = 0
     slow_calls: int = 0
     slow_failed_calls: int = 0
+    seconds: int = 0
     older: bytes = b""
 
     def add(self, call: int, now_ms: int, size: int) -> TimeWindow:
@@ -126,28 +129,26 @@ class TimeWindow(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=1):
             self.failed_calls + failed,
             self.slow_calls + slow,
             self.slow_failed_calls + both,
+            self.seconds,
             self.older,
         )
 
     def at(self, now_ms: int, size: int) -> TimeWindow:
         """As it stands at that instant, under that size."""
         second = max(now_ms // 1000, self.second)
-        newest, older = self._newest, self.older
-        if second > self.second:
-            older = older + _SECOND.pack(*newest) if self.calls else older
-            newest = (second, 0, 0, 0, 0)
-        totals = (self.buffered, self.failed, self.slow, self.slow_failed)
-        while older:
-            oldest, *counts = _SECOND.unpack_from(older)
-            if oldest > second - size:
-                break
-            totals = tuple(total - count for total, count in zip(totals, counts, strict=True))
-            older = older[_SECOND.size :]
-        return TimeWindow(size, *totals, *newest, older)
-
-    @property
-    def _newest(self) -> tuple[int, int, int, int, int]:
-        return self.second, self.calls, self.failed_calls, self.slow_calls, self.slow_failed_calls
+        passed = second - self.second
+        if passed >= size:
+            return TimeWindow(size, second=second)
+        newest = (self.calls, self.failed_calls, self.slow_calls, self.slow_failed_calls)
+        seconds, older = self.seconds + passed, self.older
+        if passed:
+            older, newest = older + _packed(newest) + bytes(passed - 1), (0, 0, 0, 0)
+        totals, at = (self.buffered, self.failed, self.slow, self.slow_failed), 0
+        while seconds >= size:
+            gone, at = _counts(older, at)
+            totals = _less(totals, gone)
+            seconds -= 1
+        return TimeWindow(size, *totals, second, *newest, seconds, older[at:])
 
     def enough(self, minimum: int) -> bool:
         return self.buffered > 0 and self.buffered >= minimum
@@ -157,6 +158,40 @@ class TimeWindow(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=1):
 
 
 Window = CountWindow | TimeWindow
+
+
+def _less(totals: Counts, gone: Counts) -> Counts:
+    return totals[0] - gone[0], totals[1] - gone[1], totals[2] - gone[2], totals[3] - gone[3]
+
+
+def _packed(counts: Counts) -> bytes:
+    """One 0 for a second without calls; else four numbers, 7 bits a byte, the lowest first (LEB128)."""
+    return b"".join(map(_number, counts)) if counts[0] else b"\0"
+
+
+def _number(number: int) -> bytes:
+    if number < _MORE:
+        return bytes((number,))
+    return bytes((number % _MORE | _MORE,)) + _number(number // _MORE)
+
+
+def _counts(packed: bytes, at: int) -> tuple[Counts, int]:
+    """Of the second that begins there, and where the next one does."""
+    calls, at = _read(packed, at)
+    if not calls:
+        return _NONE, at
+    failed, at = _read(packed, at)
+    slow, at = _read(packed, at)
+    slow_failed, at = _read(packed, at)
+    return (calls, failed, slow, slow_failed), at
+
+
+def _read(packed: bytes, at: int) -> tuple[int, int]:
+    number, place = packed[at] % _MORE, 1
+    while packed[at] >= _MORE:
+        at, place = at + 1, place * _MORE
+        number += packed[at] % _MORE * place
+    return number, at + 1
 
 
 def _counted(calls: bytes) -> CountWindow:
