@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from difflib import get_close_matches
 from typing import Any
 
-from app.config.bound import Bound, Value, full_name
+from app.config.bound import Bound, Value, full_name, masked
 from app.config.catalogue import CATALOGUE, OTHER_NAMES, STRICT
 from app.config.documents import Read, resolve
 from app.config.entries import Entry, folded, words
@@ -80,9 +80,9 @@ def _bind_known(key: Key, name: str, entry: Entry, resolved: Resolve, bound: Bou
     try:
         value = _parsed(key, text, isinstance(entry.value, tuple))
     except Unsupported as unsupported:
-        bound.problems.append(Problem(entry.origin, entry.name, f"={text} {unsupported}"))
+        bound.problems.append(Problem(entry.origin, entry.name, f"={masked(entry.name, text)} {unsupported}"))
     except (ValueError, LookupError):
-        bound.problems.append(Problem(entry.origin, entry.name, f"={text!r}", key.kind.expected))
+        bound.problems.append(Problem(entry.origin, entry.name, f"={masked(entry.name, text)!r}", key.kind.expected))
     else:
         bound.values[key.name, name] = Value(full_name(key, name), key, text, value, entry.origin)
 

@@ -32,7 +32,7 @@ class Value:
 
     @property
     def shown(self) -> str:
-        return _MASK if _SECRET.search(self.name) else _USER_INFO.sub(_MASK, self.text)
+        return masked(self.name, self.text)
 
 
 @dataclass(slots=True)
@@ -58,6 +58,10 @@ class Bound:
     def named(self, prefix: str) -> list[str]:
         """The names that stand for the `*` after the prefix, in the order of the file."""
         return list(dict.fromkeys(name for key, name in self.values if name and key.startswith(prefix)))
+
+
+def masked(name: str, text: str) -> str:
+    return _MASK if _SECRET.search(name) else _USER_INFO.sub(_MASK, text)
 
 
 def defaulted(key: Key, name: str = "") -> Value:

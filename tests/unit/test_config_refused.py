@@ -125,6 +125,10 @@ def refusal(tmp_path: Path, text: str, **env: str) -> str:
             "iopt.definitions[0]: a\niopt.definitions[2]: b",
             "application.yml:2: iopt.definitions.[2]: expected every place of the list from [0] on",
         ),
+        (
+            "iopt: {advertised-url: 'http://me:hunter2@host'}",
+            "application.yml:1: iopt.advertised-url='http://******@host': expected http://host or http://host:port",
+        ),
         ("iopt: {cluster: a}\nserver: {port: 1, port: 2}", "application.yml:2: port is given twice in one map"),
         ("iopt: {cluster: a", "application.yml:1: not YAML: expected ',' or '}', but got '<stream end>'"),
     ],
