@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
-from msgspec import field
+from msgspec import Meta, field
 
 from ..domain import retry
 from ..domain.interval import Interval
 from ..domain.retry import IGNORED, STOP, Verdict, after_success, after_wait, given_up
+from ..domain.setting import AtLeast0, AtLeast1
 from .clock import CLOCK, Clock
 from .errors import MaxRetriesExceeded
 from .part import AsyncWay, Part, Way
@@ -38,15 +39,20 @@ class RetryPolicy(retry.RetryPolicy, frozen=True, kw_only=True, gc=True):
     no further attempt. `retryExceptions`: none named means every Exception; `ignoreExceptions` wins over it.
     """
 
+    max_attempts: AtLeast1 = field(default=3, name="maxAttempts")
+    wait_ms: AtLeast0 = field(default=500, name="waitDuration")
+    multiplier: Annotated[float, Meta(gt=0)] = field(default=1.0, name="exponentialBackoffMultiplier")
+    max_wait_ms: AtLeast1 | None = field(default=None, name="exponentialMaxWaitDuration")
+    randomized: Annotated[float, Meta(ge=0, le=1)] = field(default=0.0, name="randomizedWaitFactor")
     fail_after_max_attempts: bool = field(default=False, name="failAfterMaxAttempts")
     retry_exceptions: tuple[type[BaseException], ...] = field(default=(), name="retryExceptions")
     ignore_exceptions: tuple[type[BaseException], ...] = field(default=(), name="ignoreExceptions")
     retry_on_exception: Predicate | None = field(default=None, name="retryExceptionPredicate")
     retry_on_result: Predicate | None = field(default=None, name="resultPredicate")
     interval: IntervalFunction | None = field(default=None, name="intervalBiFunction")
-    max_duration_ms: int | None = field(default=None, name="maxDuration")
-    budget_percent: float | None = field(default=None, name="budgetPercent")
-    budget_floor: int = field(default=3, name="budgetFloor")
+    max_duration_ms: AtLeast1 | None = field(default=None, name="maxDuration")
+    budget_percent: Annotated[float, Meta(gt=0, le=100)] | None = field(default=None, name="budgetPercent")
+    budget_floor: AtLeast0 = field(default=3, name="budgetFloor")
 
     def retries(self, error: Exception) -> bool:
         """As RetryConfig's exceptionPredicate: of what is not ignored, what is named or what the predicate says."""
