@@ -14,6 +14,7 @@ from . import breaker as machine
 from .breaker import Breaker, Event, Outcome, Policy, Verdict
 from .calls import BreakerState, CallOutcome, Sighting, State, Transition
 from .errors import PassedOver
+from .interval import MIDDLE, drawn
 from .window import Window, shown
 
 
@@ -43,9 +44,9 @@ def decide(observed: Observed | None, call: CallOutcome, at_ms: int, policy: Pol
         raise PassedOver("folded-counts")
     match call.outcome:
         case "success" | "failure" | "timeout":
-            return _judge(observed or _begun(at_ms, policy), call, at_ms, policy)
+            return _judge(observed or _begun(call.service, at_ms, policy), call, at_ms, policy)
         case "rejected":
-            return _rejected(observed or _begun(at_ms, policy)), ()
+            return _rejected(observed or _begun(call.service, at_ms, policy)), ()
         case "ignored":
             return observed, ()
         case _:
@@ -56,12 +57,18 @@ def expire(observed: Observed | None, service: str, now_ms: int, policy: Policy)
     """What a timer does: OPEN ends by itself, or HALF_OPEN has waited long enough for its probes."""
     if observed is None:
         return None, ()
-    breaker, events = machine.expire(observed.breaker, now_ms, policy)
+    breaker, events = machine.expire(observed.breaker, now_ms, policy, _fraction(observed, service, policy))
     return _follow(observed, breaker, events, service, policy)
 
 
-def _begun(at_ms: int, policy: Policy) -> Observed:
-    return Observed(machine.begun(policy, at_ms))
+def _begun(service: str, at_ms: int, policy: Policy) -> Observed:
+    return Observed(machine.begun(policy, at_ms, _fraction(Observed(), service, policy)))
+
+
+def _fraction(observed: Observed, service: str, policy: Policy) -> float:
+    """The draw for the wait of the state to come."""
+    interval = policy.wait_interval_in_open_state
+    return drawn(f"{service}#{observed.breaker.seq + 1}") if interval and interval.factor else MIDDLE
 
 
 def _rejected(observed: Observed) -> Observed:
@@ -76,7 +83,8 @@ def _judge(observed: Observed, call: CallOutcome, at_ms: int, policy: Policy) ->
         breaker, _, events = machine.permit(observed.breaker, at_ms, policy)
         observed, changes = _follow(observed, breaker, events, call.service, policy)
     outcome = Outcome(call.duration_ms or 0, Verdict(call.outcome != "success"), call.error or "")
-    breaker, events = machine.record(observed.breaker, outcome, at_ms, policy)
+    fraction = _fraction(observed, call.service, policy)
+    breaker, events = machine.record(observed.breaker, outcome, at_ms, policy, fraction)
     observed = _sight(observed, _judged(breaker, events), call, at_ms)
     observed, more = _follow(observed, breaker, events, call.service, policy)
     return observed, changes + more

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from hashlib import blake2b
+
 import msgspec
 
 LONGEST_MS = 2**63 - 1  # where Java's `long` stops growing
@@ -71,6 +73,11 @@ def randomized(interval: Interval, factor: float = 0.5) -> Interval:
     if not 0 <= factor <= 1:
         raise ValueError(f"factor {factor}: expected 0 to 1")
     return msgspec.structs.replace(interval, factor=factor)
+
+
+def drawn(seed: str) -> float:
+    """At least 0 and below 1, the same for the same seed: what is replayed waits as long as it did before."""
+    return int.from_bytes(blake2b(seed.encode(), digest_size=6).digest(), "big") / 2**48
 
 
 def _spread_ms(wait_ms: int, factor: float, fraction: float) -> int:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from hashlib import blake2b
-
 from msgspec import Struct, field
 
-from .interval import MIDDLE, Interval
+from .interval import MIDDLE, Interval, drawn
 
 DAY_MS = 86_400_000
 LONGEST_PAUSE_MS = DAY_MS
@@ -26,7 +24,7 @@ class RetryPolicy(Struct, frozen=True, gc=False, omit_defaults=True, kw_only=Tru
 
         The jitter is drawn from `seed` and not from dice: a replayed record waits as long as it did before.
         """
-        return None if attempt >= self.max_attempts else self.interval_ms(attempt, _fraction(seed))
+        return None if attempt >= self.max_attempts else self.interval_ms(attempt, drawn(seed))
 
     def interval_ms(self, attempt: int, fraction: float = MIDDLE) -> int:
         """The pause after attempt number `attempt`, the last one too; `fraction` (0 to 1) is the caller's draw."""
@@ -68,8 +66,3 @@ def after_wait(attempt: int, wait_ms: int) -> Verdict:
 
 def given_up(attempt: int, on_result: bool = False) -> Verdict:
     return Verdict("ERROR", attempt, "failed_with_retry", 1 + on_result)
-
-
-def _fraction(seed: str) -> float:
-    """At least 0 and below 1."""
-    return int.from_bytes(blake2b(seed.encode(), digest_size=6).digest(), "big") / 2**48

@@ -7,6 +7,8 @@ from app.domain.breaker import Policy
 from app.domain.calls import BreakerState, CallOutcome, Sighting, State
 from app.domain.errors import PassedOver
 from app.domain.fleet import Observed, decide, due, expire
+from app.domain.interval import fixed, randomized
+from app.domain.window import WindowType
 
 POLICY = Policy(
     sliding_window_size=4,
@@ -169,6 +171,31 @@ def test_a_smaller_window_in_the_settings_keeps_the_newest_calls():
     )
     observed, changes = run((9, call("success")), observed=observed)
     assert (observed.breaker.window.buffered, observed.breaker.window.failed, changes) == (4, 0, [])
+
+
+def test_a_randomized_wait_is_as_long_when_it_is_replayed_and_another_the_next_time():
+    policy = Policy(minimum_number_of_calls=1, wait_interval_in_open_state=randomized(fixed(1_000_000), 0.5))
+    waits = []
+    for _ in range(2):
+        observed, _ = run((0, call("failure")), (3_000_000, call("failure")), policy=policy)
+        waits += [opened_ms(observed), opened_ms(run((0, call("failure")), policy=policy)[0])]
+    assert waits[:2] == waits[2:]
+    assert len(set(waits)) == 2
+    assert all(500_000 <= wait_ms <= 1_500_000 for wait_ms in waits)
+
+
+def opened_ms(observed: Observed) -> int:
+    assert observed.breaker.state is State.OPEN
+    return observed.breaker.until_at - observed.breaker.since_at
+
+
+def test_a_time_window_counts_the_seconds_up_to_the_call():
+    policy = Policy(sliding_window_type=WindowType.TIME_BASED, sliding_window_size=10, minimum_number_of_calls=4)
+    calls = [(n * 4_000, call("failure")) for n in range(9)]
+    observed, changes = run(*calls, policy=policy)
+    assert (observed.breaker.state, observed.breaker.window.buffered, changes) == (State.CLOSED, 3, [])
+    _, [change] = run((32_001, call("failure")), policy=policy, observed=observed)
+    assert (change.transition.to, change.transition.buffered_calls) == (State.OPEN, 4)
 
 
 def test_a_rate_is_shown_as_java_shows_it():
