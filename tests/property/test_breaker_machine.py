@@ -40,7 +40,12 @@ class BreakerMachine(RuleBasedStateMachine):
         self.policy, self.now_ms = policy, 1_000_000
         self.breaker = machine.begun(policy, self.now_ms)
         self.flying: list[int] = []  # the calls in flight, by the state under which each was begun
-        self.permitted, self.given, self.returned, self.late = self._probes(), 0, 0, 0
+        self._begin_counting()
+
+    def _begin_counting(self) -> None:
+        self.permitted = self.policy.permitted_number_of_calls_in_half_open_state
+        self.longest_ms = self.policy.max_wait_duration_in_half_open_state_ms
+        self.given = self.returned = self.late = 0
 
     @rule(policy=POLICIES)
     def the_settings_change(self, policy: Policy) -> None:
@@ -122,12 +127,9 @@ class BreakerMachine(RuleBasedStateMachine):
             assert (changes[0].from_, changes[-1].to) == (before.state, self.breaker.state)
         if self.breaker.seq != before.seq:
             assert self.breaker.seq == before.seq + 1
-            self.permitted, self.given, self.returned, self.late = self._probes(), 0, 0, 0
+            self._begin_counting()
         else:
             assert self.breaker.state is before.state
-
-    def _probes(self) -> int:
-        return self.policy.permitted_number_of_calls_in_half_open_state
 
     def _lands(self, data: st.DataObject) -> int:
         return self.flying.pop(data.draw(st.integers(0, len(self.flying) - 1)))
@@ -149,6 +151,12 @@ class BreakerMachine(RuleBasedStateMachine):
         """Whoever waits for it, waits for a call that is still in flight."""
         if self.breaker.state is State.HALF_OPEN and self.breaker.seq not in self.flying:
             assert self.breaker.free > 0
+
+    @invariant()
+    def half_open_ends_by_a_timer_where_it_has_a_longest_wait(self) -> None:
+        if self.breaker.state is State.HALF_OPEN:
+            ends_at = self.breaker.since_at + self.longest_ms if self.longest_ms else None
+            assert machine.due(self.breaker) == ends_at
 
     @invariant()
     def totals_are_those_of_calls(self) -> None:
