@@ -1,1 +1,73 @@
 """The client library, shipped as `iopt_client`: calls of services, guarded as Resilience4j guards them."""
+
+from ..domain.breaker_policy import Policy as BreakerPolicy
+from ..domain.bulkhead import BulkheadPolicy, ThreadPoolBulkheadPolicy
+from ..domain.interval import Interval
+from ..domain.rate_limiter import RateLimiterPolicy
+from ..domain.time_limiter import TimeLimiterPolicy
+from .breaker_slot import BreakerSlot
+from .bulkhead import Bulkhead
+from .cache_fallback import CacheFallback, CachePolicy
+from .clock import Clock
+from .errors import (
+    BulkheadFull,
+    CallNotPermitted,
+    MaxRetriesExceeded,
+    NotPermitted,
+    RequestNotPermitted,
+    ResilienceError,
+    TimeLimitExceeded,
+)
+from .events import Event
+from .fallback import Fallback
+from .hedge import Hedge, HedgePolicy
+from .part import Part
+from .rate_limiter import RateLimiter
+from .registry import Registry, RegistryEvent
+from .resilience import Guard, Resilience
+from .retry import Ended, Retry, RetryPolicy
+from .retry_budget import RetryBudget
+from .settings import Settings, SettingsRefused
+from .stopping import cancelled
+from .thread_pool_bulkhead import ThreadPoolBulkhead
+from .time_limiter import TimeLimiter
+
+__all__ = [
+    "BreakerPolicy",
+    "BreakerSlot",
+    "Bulkhead",
+    "BulkheadFull",
+    "BulkheadPolicy",
+    "CacheFallback",
+    "CachePolicy",
+    "CallNotPermitted",
+    "Clock",
+    "Ended",
+    "Event",
+    "Fallback",
+    "Guard",
+    "Hedge",
+    "HedgePolicy",
+    "Interval",
+    "MaxRetriesExceeded",
+    "NotPermitted",
+    "Part",
+    "RateLimiter",
+    "RateLimiterPolicy",
+    "Registry",
+    "RegistryEvent",
+    "RequestNotPermitted",
+    "Resilience",
+    "ResilienceError",
+    "Retry",
+    "RetryBudget",
+    "RetryPolicy",
+    "Settings",
+    "SettingsRefused",
+    "ThreadPoolBulkhead",
+    "ThreadPoolBulkheadPolicy",
+    "TimeLimitExceeded",
+    "TimeLimiter",
+    "TimeLimiterPolicy",
+    "cancelled",
+]

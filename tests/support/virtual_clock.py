@@ -17,9 +17,13 @@ MS = 1_000_000
 
 
 class VirtualClock(Clock):
-    """`slept` are the waits in ms, in order. `later` runs something at its time, on the way of whoever waits."""
+    """`slept` are the waits in ms, in order. `later` runs something at its time, on the way of whoever waits.
 
-    def __init__(self, fraction: float = 0.5) -> None:
+    Threads do not live by it: a patient one waits until they come, without an impatient one's jump to the limit.
+    """
+
+    def __init__(self, fraction: float = 0.5, *, patient: bool = False) -> None:
+        self.patient = patient
         self.ns = 0
         self.fraction = fraction
         self.slept: list[float] = []
@@ -40,7 +44,7 @@ class VirtualClock(Clock):
         await asyncio.sleep(ns / 1e9)
 
     def wait(self, event: threading.Event, ns: int | None) -> bool:
-        if ns is None:
+        if ns is None or self.patient:
             return event.wait()
         until_ns = self.ns + ns
         while not event.is_set() and self._due and self._due[0][0] <= until_ns:

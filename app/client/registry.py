@@ -1,0 +1,73 @@
+"""The parts by family and name, and what became of them."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import TypeAlias
+
+from msgspec import Struct
+
+from .breaker_slot import BreakerSlot
+from .part import Part
+
+Piece: TypeAlias = Part | BreakerSlot
+Key = tuple[str, str]
+
+
+class RegistryEvent(Struct, frozen=True):
+    """`type`: ADDED, REPLACED or REMOVED."""
+
+    type: str
+    family: str
+    name: str
+
+
+class Registry:
+    """Thread-safe. A call that is under way keeps the parts with which it began."""
+
+    def __init__(self) -> None:
+        self._pieces: dict[Key, Piece] = {}
+        self._subscribers: tuple[Callable[[RegistryEvent], None], ...] = ()
+        self._lock = threading.Lock()
+
+    def get(self, family: str, name: str) -> Piece | None:
+        return self._pieces.get((family, name))
+
+    def all(self, family: str | None = None) -> list[Piece]:
+        with self._lock:
+            return [piece for (of, _), piece in self._pieces.items() if family in (None, of)]
+
+    def put(self, piece: Piece) -> None:
+        """In the place of one of the same family and name."""
+        key = family_of(piece), piece.name
+        with self._lock:
+            type_ = "REPLACED" if key in self._pieces else "ADDED"
+            self._pieces[key] = piece
+        self._tell(RegistryEvent(type_, *key))
+
+    def remove(self, family: str, name: str) -> Piece | None:
+        """From now on that family takes no part in the calls of this name."""
+        with self._lock:
+            piece = self._pieces.pop((family, name), None)
+        if piece is not None:
+            self._tell(RegistryEvent("REMOVED", family, name))
+        return piece
+
+    def on_event(self, subscriber: Callable[[RegistryEvent], None]) -> Callable[[], None]:
+        """Called in the thread of the change. What comes back ends the subscription."""
+        with self._lock:
+            self._subscribers = (*self._subscribers, subscriber)
+        return lambda: self._forget(subscriber)
+
+    def _forget(self, subscriber: Callable[[RegistryEvent], None]) -> None:
+        with self._lock:
+            self._subscribers = tuple(each for each in self._subscribers if each is not subscriber)
+
+    def _tell(self, event: RegistryEvent) -> None:
+        for subscriber in self._subscribers:
+            subscriber(event)
+
+
+def family_of(piece: Piece) -> str:
+    return piece.kind if isinstance(piece, Part) else "circuitbreaker"

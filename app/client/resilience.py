@@ -1,0 +1,208 @@
+"""All that guards the calls of a service, by its name."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from contextlib import AsyncExitStack, ExitStack
+from difflib import get_close_matches
+from types import TracebackType
+from typing import Any, NamedTuple, ParamSpec, TypeVar
+
+from . import breaker_slot
+from .breaker_slot import BreakerSlot
+from .bulkhead import Bulkhead
+from .clock import CLOCK, Clock
+from .fallback import Fallback, Instead
+from .part import AsyncWay, Caller, Part, Way, straight
+from .rate_limiter import RateLimiter
+from .registry import Piece, Registry, RegistryEvent
+from .retry import Retry
+from .settings import DEFAULT, ORDER, Settings
+from .thread_pool_bulkhead import ThreadPoolBulkhead
+from .time_limiter import TimeLimiter
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+MakeBreaker = Callable[[str, Any], BreakerSlot]
+Policies = Mapping[str, Mapping[str, Any]]  # family, name, policy
+PARTS: Mapping[str, Callable[[str, Any, Clock], Part]] = {
+    "retry": Retry,
+    "ratelimiter": RateLimiter,
+    "timelimiter": TimeLimiter,
+    "bulkhead": Bulkhead,
+    "thread-pool-bulkhead": ThreadPoolBulkhead,
+}
+
+
+class Ways(NamedTuple):
+    way: Way
+    async_way: AsyncWay
+
+
+class Resilience:
+    """Retry(Breaker(RateLimiter(TimeLimiter(Bulkhead(f))))) around each call, or another `order`, outermost first.
+
+    `settings`: a mapping in Spring's shape (see Settings), or Settings. `policies`: by family and name, in the place
+    of what the settings say; "default" stands for all names.
+
+    A family takes part in the calls of a name where one of its entries speaks for it: `instances.<name>`,
+    `instances.default` or `configs.default` (a breaker: `instances.<name>`, `configs.<name>` or `configs.default`), or
+    where a part of that name was put into the `registry`. Where none does, a call is LookupError: it would go
+    unguarded. A thread pool holds plain functions only, inside of the bulkhead.
+
+    `breaker` makes the breaker of a name from its policy; without it, no breaker takes part.
+    """
+
+    def __init__(
+        self,
+        settings: Mapping[str, Any] | Settings | None = None,
+        *,
+        policies: Policies | None = None,
+        order: Sequence[str] | None = None,
+        breaker: MakeBreaker | None = None,
+        clock: Clock = CLOCK,
+    ) -> None:
+        self.settings = settings if isinstance(settings, Settings) else Settings(settings or {})
+        self.registry = Registry()
+        self._policies = policies or {}
+        self._order = _checked(tuple(order or self.settings.order))
+        self._breaker = breaker
+        self.clock = clock
+        self._ways: dict[str, Ways] = {}
+        self._begun: set[str] = set()
+        self._lock = threading.RLock()
+        self.registry.on_event(self._changed)
+
+    def call(self, name: str, fn: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        ways = self._ways.get(name) or self._composed(name)
+        result: T = ways.way(fn, args, kwargs)
+        return result
+
+    def acall(
+        self, name: str, fn: Callable[P, Awaitable[T]], *args: P.args, **kwargs: P.kwargs
+    ) -> Coroutine[Any, Any, T]:
+        ways = self._ways.get(name) or self._composed(name)
+        return ways.async_way(fn, args, kwargs)
+
+    def execute_with_resilience(self, name: str, supplier: Callable[[], T]) -> T:
+        return self.call(name, supplier)
+
+    def __call__(self, name: str, fallback: Mapping[type[Exception], Instead] | None = None) -> Guard:
+        """A decorator of def and async def; `with`, `async with`: see Guard."""
+        return Guard(self, name, fallback)
+
+    def ways(self, name: str) -> Ways:
+        """As composed now: another part in the registry changes them."""
+        return self._ways.get(name) or self._composed(name)
+
+    def parts(self, name: str) -> list[Piece]:
+        """That take part in the calls of this name, outermost first. LookupError if there is none."""
+        self._begin(name)
+        families = [*self._order, "thread-pool-bulkhead"]
+        found = [piece for family in families if (piece := self.registry.get(family, name)) is not None]
+        if not found:
+            raise LookupError(f"nothing is configured for {name!r}{self._nearest(name)}")
+        return found
+
+    def _composed(self, name: str) -> Ways:
+        with self._lock:
+            ways = Ways(straight, straight)
+            for part in reversed(self.parts(name)):
+                ways = _around(part, self.clock, ways)
+            self._ways[name] = ways
+            return ways
+
+    def _begin(self, name: str) -> None:
+        """Makes the parts that settings and policies speak of, once: what is removed later stays away."""
+        with self._lock:
+            if name in self._begun:
+                return
+            self._begun.add(name)
+            for family in (*ORDER, "thread-pool-bulkhead"):
+                policy = self._policy(family, name)
+                if policy is not None and self.registry.get(family, name) is None:
+                    self._make(family, name, policy)
+
+    def _policy(self, family: str, name: str) -> Any | None:
+        given = self._policies.get(family, {})
+        return given.get(name) or given.get(DEFAULT) or self.settings.policy(family, name)
+
+    def _make(self, family: str, name: str, policy: Any) -> None:
+        if family in PARTS:
+            self.registry.put(PARTS[family](name, policy, self.clock))
+        elif self._breaker:
+            self.registry.put(self._breaker(name, policy))
+
+    def _changed(self, event: RegistryEvent) -> None:
+        with self._lock:
+            self._ways.pop(event.name, None)
+
+    def _nearest(self, name: str) -> str:
+        known = {each for family in (*ORDER, "thread-pool-bulkhead") for each in self.settings.names(family)}
+        known |= {each for given in self._policies.values() for each in given} | self._begun - {name}
+        close = get_close_matches(name, known, n=1)
+        return f"; nearest: {close[0]}" if close else ""
+
+
+class Guard(Caller):
+    """Calls of one service. `with guard:` holds breaker, rate limiter and bulkhead alone: what stands in a block can be
+    neither repeated nor given up on. A block takes a guard of its own: `with resilience("payment-service"):`.
+    """
+
+    def __init__(self, resilience: Resilience, name: str, fallback: Mapping[type[Exception], Instead] | None) -> None:
+        self._resilience = resilience
+        self._name = name
+        self._stack = ExitStack()
+        self._async_stack = AsyncExitStack()
+        ways = Ways(self._guarded, self._guarded_async)
+        if fallback:
+            ways = _around(Fallback(name, fallback), CLOCK, ways)
+        super().__init__(*ways)
+
+    def __enter__(self) -> None:
+        with ExitStack() as stack:
+            for part in self._resilience.parts(self._name):
+                if isinstance(part, Bulkhead | RateLimiter):
+                    stack.enter_context(part)
+                elif isinstance(part, BreakerSlot):
+                    stack.enter_context(breaker_slot.Entry(part, self._resilience.clock))
+            self._stack = stack.pop_all()
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._stack.__exit__(kind, error, at)
+
+    async def __aenter__(self) -> None:
+        async with AsyncExitStack() as stack:
+            for part in self._resilience.parts(self._name):
+                if isinstance(part, Bulkhead | RateLimiter):
+                    await stack.enter_async_context(part)
+                elif isinstance(part, BreakerSlot):
+                    stack.enter_context(breaker_slot.Entry(part, self._resilience.clock))
+            self._async_stack = stack.pop_all()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
+    ) -> None:
+        await self._async_stack.__aexit__(kind, error, at)
+
+    def _guarded(self, fn: Any, args: Any, kwargs: Any) -> Any:
+        return self._resilience.ways(self._name).way(fn, args, kwargs)
+
+    def _guarded_async(self, fn: Any, args: Any, kwargs: Any) -> Coroutine[Any, Any, Any]:
+        return self._resilience.ways(self._name).async_way(fn, args, kwargs)
+
+
+def _around(part: Piece, clock: Clock, ways: Ways) -> Ways:
+    if not isinstance(part, Part):
+        return Ways(breaker_slot.around(part, clock, ways.way), breaker_slot.around_async(part, clock, ways.async_way))
+    if isinstance(part, ThreadPoolBulkhead):
+        return Ways(part.around(ways.way), ways.async_way)
+    return Ways(part.around(ways.way), part.around_async(ways.async_way))
+
+
+def _checked(order: tuple[str, ...]) -> tuple[str, ...]:
+    if sorted(order) != sorted(ORDER):
+        raise ValueError(f"order {', '.join(order)}: expected {', '.join(ORDER)}, each once")
+    return order
