@@ -8,7 +8,7 @@ from typing import Any
 from aiohttp import web
 
 from app.domain.breaker import Policy
-from app.domain.fleet import Observed
+from app.domain.fleet import Fleet, Kept
 from app.domain.window import shown
 from tables.breaker import breakers
 
@@ -20,11 +20,16 @@ from .service import Service
 async def circuit_breakers(request: web.Request) -> web.Response:
     refuse_others(request, ())
     service = asked(request)
-    found = {name: details(observed, service.policy(name)) for name, observed in every_breaker(service)}
+    found = {name: details(kept, service.policy(name)) for name, kept in every_breaker(service)}
     return reply({"circuitBreakers": found})
 
 
-def every_breaker(service: Service) -> Iterator[tuple[str, Observed]]:
+def every_breaker(service: Service) -> Iterator[tuple[str, Kept]]:
+    for _, fleet in _fleets(service):
+        yield from fleet.breakers.items()
+
+
+def _fleets(service: Service) -> Iterator[tuple[str, Fleet]]:
     after, more = "", True
     while more:
         page = service.scan(breakers, "", after, MOST, None)
@@ -32,8 +37,8 @@ def every_breaker(service: Service) -> Iterator[tuple[str, Observed]]:
         after, more = page.items[-1][0] if page.items else "", page.more
 
 
-def details(observed: Observed, policy: Policy) -> dict[str, Any]:
-    breaker = observed.breaker
+def details(kept: Kept, policy: Policy) -> dict[str, Any]:
+    breaker = kept.breaker
     failure_rate, slow_call_rate = breaker.window.rates(policy.minimum_number_of_calls)
     return {
         "failureRate": percent(shown(failure_rate)),

@@ -5,6 +5,7 @@ import pytest
 from agents.breaker import judge_calls
 from app.domain.breaker import Policy
 from app.domain.calls import CallOutcome
+from app.domain.fleet import Fleet
 from app.engine.driver import EPOCH_MS, Driver
 from app.engine.processor import PROCESSORS
 from app.wire.topics import BREAKER_STATES, BREAKER_TRANSITIONS, CALL_OUTCOMES
@@ -42,6 +43,10 @@ def moves(driver: Driver) -> list[tuple[str, str, str, str, int]]:
     return [(key, t.from_, t.to, t.cause, t.at - EPOCH_MS) for key, t in driver.outputs(BREAKER_TRANSITIONS)]
 
 
+def states(fleet: Fleet) -> dict[str, str]:
+    return {name: kept.breaker.state for name, kept in fleet.breakers.items()}
+
+
 def test_a_failing_service_is_shut_off_probed_and_let_in_again(driver):
     send(driver, "payment-service", *["success"] * 5, *["failure"] * 5)
     driver.advance("31s")
@@ -76,9 +81,9 @@ def test_with_the_automatic_transition_time_alone_moves_it(driver):
 def test_each_service_has_a_breaker_of_its_own(driver):
     send(driver, "payment-service", *["failure"] * 10)
     send(driver, "inventory-service", "success")
-    assert {name: kept.breaker.state for name, kept in driver.table(breakers).items()} == {
-        "payment-service": "OPEN",
-        "inventory-service": "CLOSED",
+    assert {service: states(fleet) for service, fleet in driver.table(breakers).items()} == {
+        "payment-service": {"payment-service": "OPEN"},
+        "inventory-service": {"inventory-service": "CLOSED"},
     }
 
 
@@ -91,4 +96,4 @@ def test_every_record_has_a_fate(driver):
     fates = {(fate, reason): count for (_, fate, reason), count in driver.fates.items()}
     assert sum(fates.values()) == 5
     assert fates["passed-over", "folded-counts"] == fates["passed-over", "unknown-outcome"] == 1
-    assert driver.table(breakers)["payment-service"].breaker.not_permitted == 1
+    assert driver.table(breakers)["payment-service"].breakers["payment-service"].breaker.not_permitted == 1

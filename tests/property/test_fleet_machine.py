@@ -5,7 +5,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from app.domain.breaker import Breaker, Policy
 from app.domain.calls import CallOutcome, State
-from app.domain.fleet import Observed, decide, due, expire
+from app.domain.kept import Kept, decide, due, expire
 
 policies = st.builds(
     Policy,
@@ -32,16 +32,16 @@ ALLOWED = {
 class BreakerMachine(RuleBasedStateMachine):
     @initialize(policy=policies)
     def deploy(self, policy: Policy) -> None:
-        self.policy, self.observed, self.now_ms = policy, Observed(Breaker(since_at=1_000)), 1_000
+        self.policy, self.kept, self.now_ms = policy, Kept(Breaker(since_at=1_000)), 1_000
         self.calls: list[tuple[bool, bool]] = []  # the model: failed and slow, since the window was last emptied
         self.seq = 0
 
     @rule(ms=st.integers(1, 10))
     def time_passes(self, ms: int) -> None:
         self.now_ms += ms
-        due_ms = due(self.observed)
+        due_ms = due(self.kept)
         if due_ms is not None and due_ms <= self.now_ms:
-            self._take(expire(self.observed, "s", self.now_ms, self.policy))
+            self._take(expire(self.kept, "s", self.now_ms, self.policy))
             if self.breaker.state is State.HALF_OPEN:
                 self.calls = []
 
@@ -54,7 +54,7 @@ class BreakerMachine(RuleBasedStateMachine):
     def a_call_ends(self, outcome: str, duration_ms: int | None) -> None:
         before = self.breaker
         call = CallOutcome(service="s", outcome=outcome, duration_ms=duration_ms)
-        judged = decide(self.observed, call, self.now_ms, self.policy)
+        judged = decide(self.kept, call, self.now_ms, self.policy)
         if any(change.transition.to is State.HALF_OPEN for change in judged[1]):
             self.calls = []
         self.calls.append((outcome != "success", duration_ms == 6))
@@ -65,11 +65,11 @@ class BreakerMachine(RuleBasedStateMachine):
     @rule(outcome=st.sampled_from(["rejected", "ignored"]))
     def a_call_is_not_made(self, outcome: str) -> None:
         window = self.breaker.window
-        self._take(decide(self.observed, CallOutcome(service="s", outcome=outcome), self.now_ms, self.policy))
+        self._take(decide(self.kept, CallOutcome(service="s", outcome=outcome), self.now_ms, self.policy))
         assert self.breaker.window == window
 
     def _take(self, decision) -> None:
-        self.observed, changes = decision
+        self.kept, changes = decision
         for transition, published in changes:
             self.seq += 1
             assert transition.cause in ALLOWED[transition.from_, transition.to]
@@ -98,7 +98,7 @@ class BreakerMachine(RuleBasedStateMachine):
 
     @property
     def breaker(self) -> Breaker:
-        return self.observed.breaker
+        return self.kept.breaker
 
     @invariant()
     def the_window_holds_the_newest_calls(self) -> None:

@@ -6,8 +6,8 @@ import pytest
 from app.domain.breaker import Policy
 from app.domain.calls import BreakerState, CallOutcome, Sighting, State
 from app.domain.errors import PassedOver
-from app.domain.fleet import Observed, decide, due, expire
 from app.domain.interval import fixed, randomized
+from app.domain.kept import Kept, decide, due, expire
 from app.domain.window import WindowType
 
 POLICY = Policy(
@@ -22,15 +22,15 @@ def call(outcome: str, **more) -> CallOutcome:
     return CallOutcome(service="pay", outcome=outcome, **more)
 
 
-def run(*steps: tuple[int, CallOutcome], policy: Policy = POLICY, observed: Observed | None = None):
+def run(*steps: tuple[int, CallOutcome], policy: Policy = POLICY, kept: Kept | None = None):
     changes = []
     for at_ms, outcome in steps:
-        observed, new = decide(observed, outcome, at_ms, policy)
+        kept, new = decide(kept, outcome, at_ms, policy)
         changes += new
-    return observed, changes
+    return kept, changes
 
 
-def opened(policy: Policy = POLICY) -> Observed:
+def opened(policy: Policy = POLICY) -> Kept:
     return run(*((n, call("failure")) for n in range(4)), policy=policy)[0]
 
 
@@ -95,29 +95,29 @@ def test_slow_calls_alone_open_it_with_that_cause():
 
 def test_one_call_may_begin_and_end_the_trial():
     policy = msgspec.structs.replace(POLICY, permitted_number_of_calls_in_half_open_state=1)
-    observed, changes = run((1_004, call("success")), policy=policy, observed=opened(policy))
+    kept, changes = run((1_004, call("success")), policy=policy, kept=opened(policy))
     assert [change.transition.to for change in changes] == ["HALF_OPEN", "CLOSED"]
-    assert observed.breaker.window.buffered == 0
+    assert kept.breaker.window.buffered == 0
 
 
 def test_the_first_failure_is_that_of_the_failures_in_the_window():
     policy = msgspec.structs.replace(POLICY, failure_rate_threshold=100.0)
-    observed, _ = run((1, call("failure")), *((n, call("success")) for n in range(2, 6)), policy=policy)
-    assert (observed.first_failure, observed.last_failure) == (Sighting(), Sighting())
-    observed, _ = run((6, call("failure")), (7, call("failure")), policy=policy, observed=observed)
-    assert (observed.first_failure.at, observed.last_failure.at) == (6, 7)
+    kept, _ = run((1, call("failure")), *((n, call("success")) for n in range(2, 6)), policy=policy)
+    assert (kept.first_failure, kept.last_failure) == (Sighting(), Sighting())
+    kept, _ = run((6, call("failure")), (7, call("failure")), policy=policy, kept=kept)
+    assert (kept.first_failure.at, kept.last_failure.at) == (6, 7)
 
 
 def test_it_stays_open_at_exactly_the_wait():
     for outcome in ("success", "failure"):
-        observed, changes = run((1_003, call(outcome)), observed=opened())
-        assert (observed.breaker.state, observed.breaker.window.buffered, changes) == (State.OPEN, 4, [])
-    assert run((1_004, call("success")), observed=opened())[0].breaker.state is State.HALF_OPEN
+        kept, changes = run((1_003, call(outcome)), kept=opened())
+        assert (kept.breaker.state, kept.breaker.window.buffered, changes) == (State.OPEN, 4, [])
+    assert run((1_004, call("success")), kept=opened())[0].breaker.state is State.HALF_OPEN
 
 
 def test_rejected_calls_are_counted_and_judge_nothing():
-    observed, changes = run((5_000, call("rejected")), observed=opened())
-    assert (observed.breaker.state, observed.breaker.not_permitted, changes) == (State.OPEN, 1, [])
+    kept, changes = run((5_000, call("rejected")), kept=opened())
+    assert (kept.breaker.state, kept.breaker.not_permitted, changes) == (State.OPEN, 1, [])
 
 
 def test_ignored_calls_leave_no_trace():
@@ -150,14 +150,14 @@ def test_only_the_automatic_transition_needs_a_timer():
 
 def test_a_timer_that_comes_too_early_or_too_late_does_nothing():
     automatic = msgspec.structs.replace(POLICY, automatic_transition_from_open_to_half_open_enabled=True)
-    for observed, now_ms in ((opened(automatic), 1_002), (opened(), 5_000)):
-        assert expire(observed, "pay", now_ms, automatic) == (observed, ())
+    for kept, now_ms in ((opened(automatic), 1_002), (opened(), 5_000)):
+        assert expire(kept, "pay", now_ms, automatic) == (kept, ())
 
 
 def test_a_state_that_waited_for_a_stopped_worker_begins_when_it_is_decided():
     automatic = msgspec.structs.replace(POLICY, automatic_transition_from_open_to_half_open_enabled=True)
-    observed, [change] = expire(opened(automatic), "pay", 90_000, automatic)
-    assert (change.transition.at, observed.breaker.since_at, observed.breaker.state) == (
+    kept, [change] = expire(opened(automatic), "pay", 90_000, automatic)
+    assert (change.transition.at, kept.breaker.since_at, kept.breaker.state) == (
         90_000,
         90_000,
         State.HALF_OPEN,
@@ -166,35 +166,35 @@ def test_a_state_that_waited_for_a_stopped_worker_begins_when_it_is_decided():
 
 def test_a_smaller_window_in_the_settings_keeps_the_newest_calls():
     loose = msgspec.structs.replace(POLICY, sliding_window_size=10, minimum_number_of_calls=10)
-    observed, _ = run(
+    kept, _ = run(
         *((n, call("failure")) for n in range(5)), *((n, call("success")) for n in range(5, 9)), policy=loose
     )
-    observed, changes = run((9, call("success")), observed=observed)
-    assert (observed.breaker.window.buffered, observed.breaker.window.failed, changes) == (4, 0, [])
+    kept, changes = run((9, call("success")), kept=kept)
+    assert (kept.breaker.window.buffered, kept.breaker.window.failed, changes) == (4, 0, [])
 
 
 def test_a_randomized_wait_is_as_long_when_it_is_replayed_and_another_the_next_time():
     policy = Policy(minimum_number_of_calls=1, wait_interval_in_open_state=randomized(fixed(1_000_000), 0.5))
     waits = []
     for _ in range(2):
-        observed, _ = run((0, call("failure")), (3_000_000, call("failure")), policy=policy)
-        waits += [opened_ms(observed), opened_ms(run((0, call("failure")), policy=policy)[0])]
+        kept, _ = run((0, call("failure")), (3_000_000, call("failure")), policy=policy)
+        waits += [opened_ms(kept), opened_ms(run((0, call("failure")), policy=policy)[0])]
     assert waits[:2] == waits[2:]
     assert len(set(waits)) == 2
     assert all(500_000 <= wait_ms <= 1_500_000 for wait_ms in waits)
 
 
-def opened_ms(observed: Observed) -> int:
-    assert observed.breaker.state is State.OPEN
-    return observed.breaker.until_at - observed.breaker.since_at
+def opened_ms(kept: Kept) -> int:
+    assert kept.breaker.state is State.OPEN
+    return kept.breaker.until_at - kept.breaker.since_at
 
 
 def test_a_time_window_counts_the_seconds_up_to_the_call():
     policy = Policy(sliding_window_type=WindowType.TIME_BASED, sliding_window_size=10, minimum_number_of_calls=4)
     calls = [(n * 4_000, call("failure")) for n in range(9)]
-    observed, changes = run(*calls, policy=policy)
-    assert (observed.breaker.state, observed.breaker.window.buffered, changes) == (State.CLOSED, 3, [])
-    _, [change] = run((32_001, call("failure")), policy=policy, observed=observed)
+    kept, changes = run(*calls, policy=policy)
+    assert (kept.breaker.state, kept.breaker.window.buffered, changes) == (State.CLOSED, 3, [])
+    _, [change] = run((32_001, call("failure")), policy=policy, kept=kept)
     assert (change.transition.to, change.transition.buffered_calls) == (State.OPEN, 4)
 
 

@@ -13,7 +13,7 @@ import pytest
 
 from app.domain.breaker import Policy
 from app.domain.calls import CallOutcome, Transition
-from app.domain.fleet import Observed, decide, due, expire
+from app.domain.kept import Kept, decide, due, expire
 
 GOLDEN = json.loads((Path(__file__).parent / "golden" / "fleet.json").read_text())
 
@@ -21,27 +21,27 @@ GOLDEN = json.loads((Path(__file__).parent / "golden" / "fleet.json").read_text(
 class Replay:
     def __init__(self, policy: Policy) -> None:
         self.policy = policy
-        self.observed = Observed()
+        self.kept = Kept()
         self.transitions: list[Transition] = []
 
     def step(self, at_ms: int, outcome: str | None, duration_ms: int) -> None:
         self._run_timers(at_ms)
         if outcome is not None:
             call = CallOutcome(service="s", outcome=outcome, duration_ms=duration_ms)
-            self._keep(decide(self.observed, call, at_ms, self.policy))
+            self._keep(decide(self.kept, call, at_ms, self.policy))
 
     def metrics(self) -> list[float]:
-        window = self.observed.breaker.window
+        window = self.kept.breaker.window
         succeeded = window.buffered - window.failed
         counts = [window.buffered, succeeded, window.failed, window.slow, window.slow_failed]
-        return [*counts, self.observed.breaker.not_permitted, *window.rates(self.policy.minimum_number_of_calls)]
+        return [*counts, self.kept.breaker.not_permitted, *window.rates(self.policy.minimum_number_of_calls)]
 
     def _run_timers(self, until_ms: int) -> None:
-        while (due_ms := due(self.observed)) is not None and due_ms <= until_ms:
-            self._keep(expire(self.observed, "s", due_ms, self.policy))
+        while (due_ms := due(self.kept)) is not None and due_ms <= until_ms:
+            self._keep(expire(self.kept, "s", due_ms, self.policy))
 
     def _keep(self, decision) -> None:
-        self.observed, changes = decision
+        self.kept, changes = decision
         self.transitions += [change.transition for change in changes]
 
 
@@ -50,7 +50,7 @@ def test_it_does_what_resilience4j_does(scenario):
     replay = Replay(msgspec.convert(scenario["policy"], Policy))
     for n, (at_ms, outcome, duration_ms, state, metrics) in enumerate(scenario["steps"]):
         replay.step(at_ms, outcome, duration_ms)
-        assert replay.observed.breaker.state == state, f"step {n}"
+        assert replay.kept.breaker.state == state, f"step {n}"
         assert replay.metrics() == pytest.approx(metrics, abs=0.001), f"step {n}"
     assert [[t.at, t.from_, t.to] for t in replay.transitions] == scenario["transitions"]
 

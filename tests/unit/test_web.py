@@ -8,7 +8,7 @@ from prometheus_client.parser import text_string_to_metric_families as families
 
 from app.domain.breaker import Policy
 from app.domain.calls import CallOutcome
-from app.domain.fleet import Observed, decide
+from app.domain.fleet import Fleet, decide
 from app.telemetry import metrics
 from app.web.server import serve
 from app.web.service import Component, Health, Status
@@ -26,11 +26,11 @@ async def served(worker):
         yield found
 
 
-def failing(policy: Policy, *outcomes: str) -> Observed:
-    breaker = None
+def called(service: str, policy: Policy, *outcomes: str) -> Fleet:
+    fleet = None
     for at_ms, outcome in enumerate(outcomes):
-        breaker, _ = decide(breaker, CallOutcome(service="s", outcome=outcome), at_ms, policy)
-    return breaker
+        fleet, _ = decide(fleet, CallOutcome(service=service, outcome=outcome), at_ms, policy)
+    return fleet
 
 
 async def test_the_actuator_names_what_it_has(served):
@@ -106,7 +106,7 @@ async def test_openmetrics_is_given_to_those_who_ask(served):
 
 async def test_breaker_states_are_looked_up_at_each_scrape(served, worker):
     policy = Policy(minimum_number_of_calls=1)
-    worker.tables["breakers"] = {"pay": failing(policy, "failure")}
+    worker.tables["breakers"] = {"pay": called("pay", policy, "failure")}
     shown = [
         (sample.labels["breaker"], sample.labels["state"])
         for family in families((await served.text("/metrics"))[1])
@@ -151,8 +151,11 @@ async def test_a_wrong_question_is_named(served, path, status, field):
 async def test_circuit_breakers_have_resilience4js_shape(served, worker):
     worker.policies = {"payment-service": Policy(sliding_window_size=20, minimum_number_of_calls=3)}
     worker.tables["breakers"] = {
-        "payment-service": failing(worker.policies["payment-service"], "success", "failure", "timeout", "rejected"),
-        "courier-service": failing(Policy(), "success"),
+        name: called(name, worker.policy(name), *outcomes)
+        for name, outcomes in {
+            "payment-service": ("success", "failure", "timeout", "rejected"),
+            "courier-service": ("success",),
+        }.items()
     }
     assert await served.get("/actuator/circuitbreakers") == (
         200,
