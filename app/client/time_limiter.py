@@ -9,6 +9,7 @@ from typing import Any
 
 from ..domain.time_limiter import TimeLimiterPolicy
 from .clock import CLOCK, Clock
+from .deadlines import Deadlines
 from .errors import TimeLimitExceeded
 from .part import AsyncWay, Part, Way
 from .stopping import Stop
@@ -17,35 +18,6 @@ from .worker_pool import WORKERS
 SUCCESS = "SUCCESS"
 ERROR = "ERROR"
 TIMEOUT = "TIMEOUT"
-
-
-class Limit:
-    """Cancels the task that made it, unless it has ended before."""
-
-    __slots__ = ("_cancelling", "_handle", "_passed", "_task")
-
-    def __init__(self, limit_s: float) -> None:
-        task = asyncio.current_task()
-        assert task, "within a task"
-        self._task = task
-        self._cancelling = task.cancelling()
-        self._passed = False
-        self._handle = task.get_loop().call_later(limit_s, self._pass)
-
-    def ended(self) -> bool:
-        """Whether it had passed; then its cancellation is taken back."""
-        self._handle.cancel()
-        if self._passed:
-            self._task.uncancel()
-        return self._passed
-
-    def ours(self) -> bool:
-        """Whether nobody else cancels the task too."""
-        return self._task.cancelling() <= self._cancelling
-
-    def _pass(self) -> None:
-        self._passed = True
-        self._task.cancel()
 
 
 class TimeLimiter(Part):
@@ -84,22 +56,33 @@ class TimeLimiter(Part):
         return self._cancelling(inner) if self.policy.cancel_running_future else self._leaving(inner)
 
     def _cancelling(self, inner: AsyncWay) -> AsyncWay:
-        """As asyncio.timeout does it, at a third of its cost."""
-        limit_s, publish = self.policy.timeout_duration_ms / 1000, self.events.publish
+        limit_s, publish, running = (
+            self.policy.timeout_duration_ms / 1000,
+            self.events.publish,
+            asyncio.get_running_loop,
+        )
+        deadlines: Deadlines | None = None
 
         async def limited(fn: Any, args: Any, kwargs: Any) -> Any:
-            limit = Limit(limit_s)
+            nonlocal deadlines
+            here = deadlines
+            if here is None or here.loop is not running():
+                here = deadlines = Deadlines(limit_s)
+            deadline = here.begin()
             try:
                 result = await inner(fn, args, kwargs)
             except asyncio.CancelledError:
-                if limit.ended() and limit.ours():
+                if deadline.end():
                     self._timed_out()
                 raise
             except Exception as error:
-                limit.ended()
+                deadline.end()
                 publish(ERROR, error=error)
                 raise
-            limit.ended()
+            except BaseException:
+                deadline.end()
+                raise
+            deadline.end()
             publish(SUCCESS)
             return result
 
