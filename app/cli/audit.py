@@ -6,7 +6,7 @@ import getpass
 from typing import NamedTuple
 
 from app.domain.audit import Audit
-from app.engine.admin import RawOut
+from app.engine.broker.admin import RawOut
 from app.wire.codec import Envelope
 from app.wire.partition import partition
 from app.wire.topics import AUDIT

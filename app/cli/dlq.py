@@ -14,7 +14,7 @@ from app.cli.output import Bar, instant, put_fields, put_json, put_rows
 if TYPE_CHECKING:
     from app.cli.letters import Letter
     from app.cli.replay import Plan
-    from app.engine.admin import Admin
+    from app.engine.broker.admin import Admin
 
 GROUPS = {
     "source": "SOURCE",

@@ -17,7 +17,7 @@ import click
 
 if TYPE_CHECKING:
     from app.config import Settings
-    from app.engine.admin import Admin
+    from app.engine.broker.admin import Admin
     from app.engine.plan import Plan
 
 T = TypeVar("T")
@@ -54,7 +54,7 @@ class Invocation:
             raise click.ClickException(str(error)) from error
 
     def kafka(self, work: Callable[[Admin], Awaitable[T]]) -> T:
-        from app.engine.admin import Refused, connected
+        from app.engine.broker.admin import Refused, connected
 
         logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # what it would say is said by the refusal
         logging.getLogger("asyncio").setLevel(logging.CRITICAL)

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from app.cli.audit import Applied, audit_record
 from app.domain.audit import Audit
 from app.domain.errors import PassedOver, Rejected
-from app.engine.admin import Admin, RawOut, RawRecord
+from app.engine.broker.admin import Admin, RawOut, RawRecord
 from app.wire.dead_letter import DeadLetter
 from app.wire.topics import AUDIT, DAY_MS
 

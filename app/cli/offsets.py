@@ -12,10 +12,10 @@ from app.cli.invocation import Invocation, json_option, settled
 from app.cli.output import put_json, put_rows
 
 if TYPE_CHECKING:
-    from app.engine.admin import Admin
-    from app.engine.lane import Encoded
-    from app.engine.offsets import TaskOffsets
-    from app.engine.settling import Choice, Step
+    from app.engine.broker.admin import Admin
+    from app.engine.offsets.offsets import TaskOffsets
+    from app.engine.offsets.settling import Choice, Step
+    from app.engine.tasks.lane import Encoded
 
 STANDING = {
     "task": "TASK",
@@ -65,7 +65,7 @@ def show(invocation: Invocation) -> None:
 
 
 async def _look(invocation: Invocation, admin: Admin) -> list[TaskOffsets]:
-    from app.engine.offsets import look
+    from app.engine.offsets.offsets import look
     from app.engine.topology import build
 
     plan = invocation.plan
@@ -100,7 +100,7 @@ def accept(invocation: Invocation, apply: bool) -> None:
 
     Records that are skipped by it were never read, those that are read again are processed again.
     """
-    from app.engine.settling import accepted
+    from app.engine.offsets.settling import accepted
 
     _settle(invocation, "offsets.accept", accepted, apply=apply)
 
@@ -111,7 +111,7 @@ def accept(invocation: Invocation, apply: bool) -> None:
 @settled
 def accept_loss(invocation: Invocation, apply: bool) -> None:
     """Go on at the log's start where retention took what was not read yet. The lost records are counted as expired."""
-    from app.engine.settling import skipped
+    from app.engine.offsets.settling import skipped
 
     _settle(invocation, "offsets.accept-loss", skipped, apply=apply)
 
@@ -120,7 +120,7 @@ def _settle(invocation: Invocation, what: str, choose: Choice, *, apply: bool) -
     """Workers are told from others by the group, so a dry run refuses what would be refused."""
 
     async def work(admin: Admin) -> list[Step]:
-        from app.engine.alone import refuse_members
+        from app.engine.offsets.alone import refuse_members
 
         await refuse_members(admin.client, invocation.plan.group)
         return await _apply(invocation, admin, what, choose) if apply else choose(await _look(invocation, admin))
@@ -130,8 +130,8 @@ def _settle(invocation: Invocation, what: str, choose: Choice, *, apply: bool) -
 
 async def _apply(invocation: Invocation, admin: Admin, what: str, choose: Choice) -> list[Step]:
     from app.cli.audit import Applied, audit_record
-    from app.engine.lane import Encoded
-    from app.engine.settling import settle
+    from app.engine.offsets.settling import settle
+    from app.engine.tasks.lane import Encoded
     from app.engine.topology import build
     from app.wire.topics import AUDIT
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from time import monotonic
 
 from app.cli.letters import Letter, mark, replayed
-from app.engine.admin import Admin, RawOut, Sender
+from app.engine.broker.admin import Admin, RawOut, Sender
 from app.wire import dead_letter
 from app.wire.topics import AUDIT
 

@@ -15,7 +15,7 @@ from app.cli.output import instant, put_fields, put_json, put_rows
 if TYPE_CHECKING:
     from app.domain.definition import Definition
     from app.domain.messages import Start
-    from app.engine.admin import Admin
+    from app.engine.broker.admin import Admin
 
 COLUMNS = {
     "saga_id": "SAGA",
@@ -184,7 +184,7 @@ async def _newest(admin: Admin, saga: str) -> Definition:
 
 
 async def _send(admin: Admin, start: Start, source: str) -> None:
-    from app.engine.admin import RawOut
+    from app.engine.broker.admin import RawOut
     from app.wire.codec import Envelope
     from app.wire.partition import partition
     from app.wire.topics import SAGA_INBOX

@@ -11,7 +11,7 @@ from app.cli.invocation import Invocation, json_option, settled
 from app.cli.output import put_json, put_rows
 
 if TYPE_CHECKING:
-    from app.engine.admin import Admin
+    from app.engine.broker.admin import Admin
     from app.wire.topics import Topic
 
 COLUMNS = {"topic": "TOPIC", "what": "WHAT", "found": "FOUND", "expected": "EXPECTED"}

@@ -15,12 +15,12 @@ from time import perf_counter
 from typing import Any, NamedTuple, TypeVar
 
 from app.domain.duration import duration_ms
-from app.engine.fate import Fate
-from app.engine.lane import Encoded, Runtime
 from app.engine.processor import Processor, Reading, Table, View
 from app.engine.readings import Complete
-from app.engine.store import MemoryStore
-from app.engine.task import Rewind, Task
+from app.engine.state.store import MemoryStore
+from app.engine.tasks.fate import Fate
+from app.engine.tasks.lane import Encoded, Runtime
+from app.engine.tasks.task import Rewind, Task
 from app.engine.topology import build
 from app.wire.dead_letter import DeadLetter
 from app.wire.partition import partition

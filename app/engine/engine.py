@@ -10,18 +10,18 @@ from typing import Any
 from aiokafka.structs import TopicPartition
 from faust.types import TP
 
-from app.engine.assignment import Assignment, Means
-from app.engine.clock import Clock
-from app.engine.codes import UnpinnedRecord
-from app.engine.committer import Committer, Pace
+from app.engine.broker.codes import UnpinnedRecord
 from app.engine.fatal import fatal
 from app.engine.faults import fault_point
-from app.engine.lane import Runtime
-from app.engine.outbox import Outbox
-from app.engine.owned import Owned
-from app.engine.rewinding import Rewinding
-from app.engine.stored import Unreadable
-from app.engine.task import Rewind
+from app.engine.group.assignment import Assignment, Means
+from app.engine.group.owned import Owned
+from app.engine.group.rewinding import Rewinding
+from app.engine.state.stored import Unreadable
+from app.engine.tasks.clock import Clock
+from app.engine.tasks.lane import Runtime
+from app.engine.tasks.outbox import Outbox
+from app.engine.tasks.task import Rewind
+from app.engine.transactions.committer import Committer, Pace
 from app.telemetry.logs import log
 
 CHUNK_S = 0.004

@@ -9,8 +9,8 @@ from socket import gethostname
 from typing import Any
 from urllib.parse import urlsplit
 
-from app.engine.committer import Pace
 from app.engine.processor import Processor, View
+from app.engine.transactions.committer import Pace
 from app.wire.topics import Sources, Topic
 
 ANY = ("0.0.0.0", "::")  # noqa: S104  not bound to, but compared with

@@ -16,28 +16,30 @@ import faust
 from aiokafka.client import AIOKafkaClient
 from yarl import URL
 
-from app.engine import cluster, fetch, group, startup
-from app.engine.assignment import Means, Place
-from app.engine.assignor import TaskAssignor, me_of
-from app.engine.clock import Clock
+from app.engine import cluster, startup
+from app.engine.broker import fetch
 from app.engine.cluster import Cluster
 from app.engine.engine import Engine
 from app.engine.fatal import fatal
-from app.engine.group import Coordinator, FencedInstanceIdError, Watch
-from app.engine.lane import Runtime
-from app.engine.outbox import Outbox
+from app.engine.group import group
+from app.engine.group.assignment import Means, Place
+from app.engine.group.assignor import TaskAssignor, me_of
+from app.engine.group.group import Coordinator, FencedInstanceIdError, Watch
+from app.engine.group.recovery import Refused
+from app.engine.group.rollcall import RollCall
+from app.engine.group.slots import STORES, Slot, take
+from app.engine.group.transport import ChunkTopic, Transport
+from app.engine.health.pulse import Pulse
 from app.engine.plan import Plan, advertised
 from app.engine.processor import Out, Processor, Reading, Record, View
-from app.engine.pulse import Pulse
 from app.engine.readings import Complete
-from app.engine.recovery import Refused
-from app.engine.rocks import Damaged
-from app.engine.rollcall import RollCall
-from app.engine.slots import STORES, Slot, take
-from app.engine.stored import Unreadable
+from app.engine.state.rocks import Damaged
+from app.engine.state.stored import Unreadable
+from app.engine.tasks.clock import Clock
+from app.engine.tasks.lane import Runtime
+from app.engine.tasks.outbox import Outbox
 from app.engine.topology import build
-from app.engine.transaction import Claim, Transactions
-from app.engine.transport import ChunkTopic, Transport
+from app.engine.transactions.transaction import Claim, Transactions
 from app.engine.views import Followed
 from app.engine.wanted import wanted
 from app.telemetry.logs import log
@@ -183,7 +185,7 @@ class Worker:
             topic_disable_leader=True,
             topic_partitions=plan.partitions,
             table_standby_replicas=0,
-            TableManager="app.engine.transport:TableManager",
+            TableManager="app.engine.group.transport:TableManager",
             broker_commit_interval=3_600.0,
             broker_commit_every=10**9,
             broker_session_timeout=plan.session_s,

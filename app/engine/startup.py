@@ -15,12 +15,12 @@ from aiokafka.errors import (
     KafkaError,
 )
 
-from app.engine import protocol
+from app.engine.broker import protocol
+from app.engine.broker.codes import UNREACHABLE
+from app.engine.broker.transaction_requests import InitProducerId
 from app.engine.cluster import ask_any
-from app.engine.codes import UNREACHABLE
 from app.engine.topology import SubTopology
-from app.engine.transaction_requests import InitProducerId
-from app.engine.transaction_versions import Version1, Version2
+from app.engine.transactions.transaction_versions import Version1, Version2
 from app.wire.topics import Topic
 
 PINNED = {"faust-streaming": "0.15.3", "mode-streaming": "0.7.1", "aiokafka": "0.14.0", "rocksdict": "0.3.29"}

@@ -9,9 +9,9 @@ from aiokafka.client import AIOKafkaClient
 from aiokafka.structs import TopicPartition
 
 from app.domain.errors import NotYet, Rejected
-from app.engine.codes import UNREACHABLE
-from app.engine.ends import known_bounds
-from app.engine.fetch import stretches
+from app.engine.broker.codes import UNREACHABLE
+from app.engine.broker.ends import known_bounds
+from app.engine.broker.fetch import stretches
 from app.engine.processor import View
 from app.telemetry import metrics
 from app.telemetry.logs import log

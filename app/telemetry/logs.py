@@ -15,7 +15,7 @@ from structlog.typing import EventDict, FilteringBoundLogger, Processor, Wrapped
 Style = Literal["auto", "json", "console"]
 
 # INFO of theirs is about themselves
-QUIET = ("aiokafka", "app.engine.transport", "faust", "mode", "aiohttp.access", "asyncio")
+QUIET = ("aiokafka", "app.engine.group.transport", "faust", "mode", "aiohttp.access", "asyncio")
 
 log: FilteringBoundLogger = structlog.get_logger()
 

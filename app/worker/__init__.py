@@ -10,8 +10,8 @@ from typing import Any
 from app.config import Settings
 from app.config import load as load_settings
 from app.domain.definition_tree import BadDefinition
+from app.engine.group.slots import NoSlot
 from app.engine.service import FAILED, REFUSED, Around, Worker
-from app.engine.slots import NoSlot
 from app.engine.startup import BrokerError, NotReady
 from app.engine.topology import TopologyError
 from app.telemetry import logs, metrics

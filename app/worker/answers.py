@@ -9,12 +9,12 @@ from typing import Any, TypeVar
 
 from app.config import Settings
 from app.domain.breaker import Policy
-from app.engine.owned import Owned
-from app.engine.placement import TaskId
+from app.engine.group.owned import Owned
+from app.engine.group.placement import TaskId
+from app.engine.health.pulse import Pulse
 from app.engine.processor import Table
-from app.engine.pulse import Pulse
 from app.engine.service import Worker
-from app.engine.stored import mark_of
+from app.engine.state.stored import mark_of
 from app.web.service import Component, Elsewhere, Health, Page, Restoring, Status, Stored
 from app.wire.partition import partition
 

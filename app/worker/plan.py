@@ -13,9 +13,9 @@ import agents.saga
 from app.config import Settings
 from app.domain.definition import Definition
 from app.domain.route import routes_of
-from app.engine.committer import Pace
 from app.engine.plan import Plan
 from app.engine.processor import PROCESSORS
+from app.engine.transactions.committer import Pace
 from app.wire.topics import DOMAIN_EVENTS, OWNED, Topic, commands, domain_events, emitted
 from tables.breaker import policies, scopes
 from tables.route import routes

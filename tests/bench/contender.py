@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from app.engine.processor import Table
-from app.engine.stored import Codec
+from app.engine.state.stored import Codec
 from app.wire.topics import changelog
 from tests.bench import rows
 from tests.bench.oracle import Document

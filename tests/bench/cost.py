@@ -16,11 +16,11 @@ import msgspec
 from aiokafka.structs import TopicPartition
 
 from app.engine.driver import Sent
-from app.engine.lane import Runtime
-from app.engine.outbox import Outbox
 from app.engine.processor import PROCESSORS, Out, Processor, Record
-from app.engine.store import MemoryStore
-from app.engine.task import Task
+from app.engine.state.store import MemoryStore
+from app.engine.tasks.lane import Runtime
+from app.engine.tasks.outbox import Outbox
+from app.engine.tasks.task import Task
 from app.engine.topology import build
 from app.wire.topics import Envelope, Topic
 from tests.bench import rows, workloads

@@ -48,7 +48,7 @@ FOUND: dict[str, Any] = {
     "partitions": {US: {1: measured(150_000), 64: measured(120_000)}},
     "topics": {US: {4: measured(150_000), 1_000: measured(90_000)}},
     "pause": {US: [Pause("restart, warm state", 1.2, 1.3, 1.4, "")]},
-    "profile": {"w2": Profile({"decode": 0.7, "decide": 1.9}, {"MainThread": {"app/engine/lane.py": 2.0}}, 0.9)},
+    "profile": {"w2": Profile({"decode": 0.7, "decide": 1.9}, {"MainThread": {"app/engine/tasks/lane.py": 2.0}}, 0.9)},
 }
 
 

@@ -19,7 +19,7 @@ from app.domain.saga_state import Entry, Open, Progress, Saga, StepState, Wait
 from app.domain.saga_state import State as SagaState
 from app.domain.window import CountWindow, TimeWindow
 from app.engine.processor import Table
-from app.engine.stored import (
+from app.engine.state.stored import (
     POSITIONS_KEY,
     Codec,
     NewerFormat,

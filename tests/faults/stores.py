@@ -10,8 +10,8 @@ import msgspec
 import rocksdict
 
 from app.engine.processor import Table
-from app.engine.rocks import META, STATE, TIMER, Standing, _options, _timer
-from app.engine.stored import POSITIONS_KEY, Codec, decode_positions, due_of, mark_of
+from app.engine.state.rocks import META, STATE, TIMER, Standing, _options, _timer
+from app.engine.state.stored import POSITIONS_KEY, Codec, decode_positions, due_of, mark_of
 from tests.support.kafka import POLL_S, Kafka, ended_partition
 from tests.support.toy import Account
 

@@ -8,13 +8,13 @@ import pytest
 from aiokafka.client import AIOKafkaClient
 from aiokafka.structs import TopicPartition
 
-from app.engine import alone as module
-from app.engine import group
-from app.engine.admin import Refused
-from app.engine.alone import alone
-from app.engine.codes import Fenced
-from app.engine.outbox import Outbox
+from app.engine.broker.admin import Refused
+from app.engine.broker.codes import Fenced
+from app.engine.group import group
+from app.engine.offsets import alone as module
+from app.engine.offsets.alone import alone
 from app.engine.startup import choose_version
+from app.engine.tasks.outbox import Outbox
 from tests.support.accounts import Accounts
 from tests.support.kafka import Kafka
 from tests.support.toy import Addition

@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 import rocksdict
 
-from app.engine.rocks import STATE, _options
+from app.engine.state.rocks import STATE, _options
 from tests.support.accounts import Accounts, names_on
 from tests.support.kafka import wait_for
 from tests.support.toy import Addition

@@ -11,14 +11,15 @@ from aiokafka.client import CoordinationType
 from aiokafka.structs import TopicPartition
 from confluent_kafka import TopicPartition as Place
 
-from app.engine import recovery, startup
-from app.engine.codes import Fenced, UnpinnedRecord
-from app.engine.holders import holder
-from app.engine.recovery import Refused, restore, stable_offsets
-from app.engine.rocks import Identity, RocksStore
-from app.engine.transaction import Claim, Transactions
-from app.engine.transaction_requests import InitProducerId
-from app.engine.transaction_versions import Version1, Version2
+from app.engine import startup
+from app.engine.broker.codes import Fenced, UnpinnedRecord
+from app.engine.broker.holders import holder
+from app.engine.broker.transaction_requests import InitProducerId
+from app.engine.group import recovery
+from app.engine.group.recovery import Refused, restore, stable_offsets
+from app.engine.state.rocks import Identity, RocksStore
+from app.engine.transactions.transaction import Claim, Transactions
+from app.engine.transactions.transaction_versions import Version1, Version2
 from tests.support.accounts import Accounts
 from tests.support.kafka import Kafka
 from tests.support.toy import Addition

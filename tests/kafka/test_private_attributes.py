@@ -28,7 +28,8 @@ from faust.tables.recovery import Recovery
 from faust.transport.conductor import Conductor
 from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer, ConsumerRebalanceListener
 
-from app.engine import fetch, group
+from app.engine.broker import fetch
+from app.engine.group import group
 
 ENGINE = Path(fetch.__file__).parent
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from app.engine.placement import PILE, Member, TaskId, majority, place
+from app.engine.group.placement import PILE, Member, TaskId, majority, place
 
 Placed = Mapping[str, Sequence[TaskId]]
 

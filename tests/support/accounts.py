@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import msgspec
 from confluent_kafka import Consumer, Producer, TopicPartition
 
-from app.engine.stored import POSITIONS_KEY, Codec, decode_positions
+from app.engine.state.stored import POSITIONS_KEY, Codec, decode_positions
 from app.wire.partition import partition
 from tests.support.kafka import ANSWER_S, POLL_S, Kafka, Written
 from tests.support.toy import Account, Addition, Sum, toy

@@ -9,8 +9,8 @@ from typing import Any
 
 from aiokafka.structs import TopicPartition
 
-from app.engine.outbox import Batches
-from app.engine.transaction import Claim
+from app.engine.tasks.outbox import Batches
+from app.engine.transactions.transaction import Claim
 
 
 class Notebook:

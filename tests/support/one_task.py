@@ -8,12 +8,12 @@ from typing import Any
 
 import msgspec
 
+from app.engine.broker.limits import UNKNOWN, Limits
 from app.engine.driver import EPOCH_MS, Driver, Sent
-from app.engine.lane import Encoded, Runtime
-from app.engine.limits import UNKNOWN, Limits
 from app.engine.processor import Processor, Reading, View
-from app.engine.store import MemoryStore, Write
-from app.engine.task import Task
+from app.engine.state.store import MemoryStore, Write
+from app.engine.tasks.lane import Encoded, Runtime
+from app.engine.tasks.task import Task
 from app.engine.topology import build
 from app.wire.partition import partition
 from tests.support.toy import Addition, toy

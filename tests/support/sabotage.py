@@ -9,14 +9,17 @@ from typing import Any
 from aiokafka.consumer.group_coordinator import GroupCoordinator
 from faust.transport.drivers.aiokafka import ConsumerRebalanceListener
 
-from app.engine import cluster, fetch, pulse, recovery
-from app.engine.assignor import TaskAssignor
-from app.engine.conductor import Conductor
+from app.engine import cluster
+from app.engine.broker import fetch
 from app.engine.engine import Engine
-from app.engine.owned import Owned
-from app.engine.rocks import RocksStore
-from app.engine.transaction import Transactions
-from app.engine.transport import Consumer, ConsumerThread, Recovery
+from app.engine.group import recovery
+from app.engine.group.assignor import TaskAssignor
+from app.engine.group.conductor import Conductor
+from app.engine.group.owned import Owned
+from app.engine.group.transport import Consumer, ConsumerThread, Recovery
+from app.engine.health import pulse
+from app.engine.state.rocks import RocksStore
+from app.engine.transactions.transaction import Transactions
 
 VICTIM = 1  # the partition that hangs
 IMPATIENT_S = 3.0

@@ -11,8 +11,8 @@ from aiokafka.client import AIOKafkaClient
 from aiokafka.structs import TopicPartition
 
 from app.engine import startup
-from app.engine.outbox import Outbox
-from app.engine.transaction import Claim, Transactions
+from app.engine.tasks.outbox import Outbox
+from app.engine.transactions.transaction import Claim, Transactions
 from tests.support.kafka import Kafka
 
 NOBODY = Claim(-1, "", None)

@@ -12,19 +12,19 @@ import pytest
 from aiokafka.structs import TopicPartition
 from faust.types import TP
 
-from app.engine.assignment import Assignment, Means
 from app.engine.cluster import Cluster
-from app.engine.committer import Committer, Pace
 from app.engine.driver import EPOCH_MS
-from app.engine.lane import Runtime
-from app.engine.outbox import Outbox
-from app.engine.owned import Owned
-from app.engine.recovery import Refused
-from app.engine.rewinding import Rewinding
-from app.engine.rocks import Damaged, Identity, RocksStore
-from app.engine.task import Rewind, Task
+from app.engine.group.assignment import Assignment, Means
+from app.engine.group.owned import Owned
+from app.engine.group.recovery import Refused
+from app.engine.group.rewinding import Rewinding
+from app.engine.state.rocks import Damaged, Identity, RocksStore
+from app.engine.tasks.lane import Runtime
+from app.engine.tasks.outbox import Outbox
+from app.engine.tasks.task import Rewind, Task
 from app.engine.topology import build
-from app.engine.transaction import Claim
+from app.engine.transactions.committer import Committer, Pace
+from app.engine.transactions.transaction import Claim
 from tests.support.accounts import names_on
 from tests.support.notebook import Notebook
 from tests.support.one_task import TOY, records

@@ -9,11 +9,11 @@ import msgspec
 import pytest
 from aiokafka.coordinator.protocol import ConsumerProtocolMemberAssignment, ConsumerProtocolMemberMetadata
 
-from app.engine import rollcall
-from app.engine.assignor import Me, Row, Seat, TaskAssignor, Told, UnknownCount, View, row_of
+from app.engine.group import rollcall
+from app.engine.group.assignor import Me, Row, Seat, TaskAssignor, Told, UnknownCount, View, row_of
+from app.engine.group.rollcall import RollCall
 from app.engine.plan import advertised
 from app.engine.processor import Processor, Table
-from app.engine.rollcall import RollCall
 from app.engine.topology import build
 from tests.support.toy import Account, reading, toy
 

@@ -7,9 +7,9 @@ from typing import Any, NamedTuple, cast
 import pytest
 from aiokafka.client import AIOKafkaClient
 
-from app.engine import protocol
+from app.engine.broker import protocol
 from app.engine.startup import REQUESTS, NotReady, choose_version
-from app.engine.transaction_versions import Version1, Version2
+from app.engine.transactions.transaction_versions import Version1, Version2
 
 KAFKA_3_2 = {0: (0, 9), 3: (0, 12), 9: (0, 8), 12: (0, 4), 13: (0, 5), 18: (0, 3), 19: (0, 7), 22: (0, 4)} | {
     24: (0, 3), 25: (0, 3), 26: (0, 3), 28: (0, 3), 37: (0, 3), 61: (0, 0), 66: (0, 0),

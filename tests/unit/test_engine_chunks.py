@@ -12,8 +12,8 @@ from faust.types import TP
 
 from app.engine.driver import Sent
 from app.engine.engine import Engine, Gap
-from app.engine.group import Watch
-from app.engine.transport import CHUNK_RECORDS, Chunk, Consumer, ConsumerThread
+from app.engine.group.group import Watch
+from app.engine.group.transport import CHUNK_RECORDS, Chunk, Consumer, ConsumerThread
 
 AT = TP("orders", 1)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from app.engine.clock import TaskClock
+from app.engine.tasks.clock import TaskClock
 
 HOUR_MS = 3_600_000
 

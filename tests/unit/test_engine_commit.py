@@ -12,16 +12,16 @@ import pytest
 from aiokafka.record.memory_records import MemoryRecords
 from aiokafka.structs import TopicPartition
 
-from app.engine.committer import Committer, Pace
+from app.engine.broker.limits import BATCH_BYTES, Limits
 from app.engine.driver import EPOCH_MS
-from app.engine.lane import Encoded
-from app.engine.limits import BATCH_BYTES, Limits
-from app.engine.outbox import Batches, Outbox
-from app.engine.rocks import Damaged
-from app.engine.store import Write
-from app.engine.stored import POSITIONS_KEY, decode_positions
-from app.engine.task import Rewind
-from app.engine.transaction import Claim
+from app.engine.state.rocks import Damaged
+from app.engine.state.store import Write
+from app.engine.state.stored import POSITIONS_KEY, decode_positions
+from app.engine.tasks.lane import Encoded
+from app.engine.tasks.outbox import Batches, Outbox
+from app.engine.tasks.task import Rewind
+from app.engine.transactions.committer import Committer, Pace
+from app.engine.transactions.transaction import Claim
 from app.telemetry import metrics
 from app.telemetry.metrics import Few
 from tests.support.notebook import Notebook

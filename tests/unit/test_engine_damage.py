@@ -12,9 +12,9 @@ from typing import NamedTuple
 import pytest
 import rocksdict
 
-from app.engine.rocks import Damaged, RocksStore
-from app.engine.store import Meta
-from app.engine.stored import due_of
+from app.engine.state.rocks import Damaged, RocksStore
+from app.engine.state.store import Meta
+from app.engine.state.stored import due_of
 from tests.unit.test_engine_store import opened, state, write
 
 KEYS = [b"\1key-%03d" % n for n in range(400)]

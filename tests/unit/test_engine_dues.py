@@ -6,7 +6,7 @@ import pytest
 
 from app.engine.driver import EPOCH_MS
 from app.engine.processor import Change, Due, Out, Processor, Record
-from app.engine.task import Rewind
+from app.engine.tasks.task import Rewind
 from tests.support.one_task import TOY, A, B, Bench, C, driver, keys, records
 from tests.support.toy import Account, Addition, Sum
 

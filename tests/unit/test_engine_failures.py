@@ -6,11 +6,11 @@ from collections.abc import Iterable
 
 import pytest
 
-from app.engine.lane import UnknownTopic
-from app.engine.limits import Limits
+from app.engine.broker.limits import Limits
 from app.engine.processor import Out, Processor, Record, Table
-from app.engine.stored import Codec, NewerFormat, Unreadable
-from app.engine.task import Rewind
+from app.engine.state.stored import Codec, NewerFormat, Unreadable
+from app.engine.tasks.lane import UnknownTopic
+from app.engine.tasks.task import Rewind
 from app.wire.partition import partition
 from app.wire.topics import Topic
 from tests.support.one_task import TOY, A, B, Bench, driver, letters, records, sums

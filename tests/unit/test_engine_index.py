@@ -11,10 +11,10 @@ import pytest
 
 from app.domain.errors import Rejected
 from app.engine.driver import Sent, _Counts
-from app.engine.lane import Encoded, Runtime
 from app.engine.processor import Change, Due, Out, Processor, Record, Table
-from app.engine.store import MemoryStore
-from app.engine.task import Rewind, Task
+from app.engine.state.store import MemoryStore
+from app.engine.tasks.lane import Encoded, Runtime
+from app.engine.tasks.task import Rewind, Task
 from app.engine.topology import build
 from app.wire.topics import Topic
 from tests.support.toy import Account, Addition, Json

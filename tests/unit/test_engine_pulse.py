@@ -10,13 +10,13 @@ from typing import Any, cast
 import pytest
 from aiokafka.structs import TopicPartition
 
-from app.engine import pulse as module
-from app.engine.ends import Bounds
-from app.engine.fetch import Seen
-from app.engine.holders import Holder
-from app.engine.pulse import Finding, Pulse
-from app.engine.task import Waiting
-from app.engine.timers import Held
+from app.engine.broker.ends import Bounds
+from app.engine.broker.fetch import Seen
+from app.engine.broker.holders import Holder
+from app.engine.health import pulse as module
+from app.engine.health.pulse import Finding, Pulse
+from app.engine.tasks.task import Waiting
+from app.engine.tasks.timers import Held
 
 AT = TopicPartition("orders", 0)
 CLEAR = (7, Seen(0.0, 7, 7, 7, empty=True))

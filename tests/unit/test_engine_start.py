@@ -16,14 +16,15 @@ from aiokafka.errors import UnknownError
 from aiokafka.protocol.metadata import MetadataRequest
 
 from app.domain.errors import NotYet, Rejected
-from app.engine import fetch, startup
-from app.engine.codes import FENCED, LOST, RETRIABLE, UNPINNED, Fenced, TransactionLost, UnpinnedRecord, check
+from app.engine import startup
+from app.engine.broker import fetch
+from app.engine.broker.codes import FENCED, LOST, RETRIABLE, UNPINNED, Fenced, TransactionLost, UnpinnedRecord, check
 from app.engine.faults import BadFault, plan
+from app.engine.group.recovery import Refused, starting_positions
+from app.engine.group.slots import NoSlot, take
 from app.engine.plan import Plan
 from app.engine.processor import Processor, Table, View
 from app.engine.readings import Complete
-from app.engine.recovery import Refused, starting_positions
-from app.engine.slots import NoSlot, take
 from app.engine.startup import NotReady, check_counts, check_port, finalized, missing_topics
 from app.engine.topology import TopologyError, build
 from app.engine.wanted import wanted
@@ -102,7 +103,7 @@ def test_t5_each_process_takes_the_first_free_slot_and_keeps_its_identity(tmp_pa
     code = (
         "import sys\n"
         "from pathlib import Path\n"
-        "from app.engine.slots import take\n"
+        "from app.engine.group.slots import take\n"
         "slot = take(Path(sys.argv[1]))\n"
         "print(slot.number, slot.instance, flush=True)\n"
         "sys.stdin.read()\n"

@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from app.engine import rocks
-from app.engine.rocks import Identity, RocksStore
-from app.engine.store import Entry, MemoryStore, Meta, Store, Write
-from app.engine.stored import HEADER, POSITIONS_KEY, Positions, encode_positions
+from app.engine.state import rocks
+from app.engine.state.rocks import Identity, RocksStore
+from app.engine.state.store import Entry, MemoryStore, Meta, Store, Write
+from app.engine.state.stored import HEADER, POSITIONS_KEY, Positions, encode_positions
 
 HERE = Identity("cluster", "changelog")
 

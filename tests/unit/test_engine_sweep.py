@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from app.engine.sweep import KEPT_S, sweep
+from app.engine.health.sweep import KEPT_S, sweep
 
 NOW_S = 1_790_000_000.0
 

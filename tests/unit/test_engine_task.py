@@ -10,9 +10,9 @@ import msgspec
 
 from app.domain.errors import NotYet, PassedOver
 from app.engine.driver import EPOCH_MS
-from app.engine.lane import Encoded
 from app.engine.processor import Change, Out, Processor, Record, Table
-from app.engine.store import Meta
+from app.engine.state.store import Meta
+from app.engine.tasks.lane import Encoded
 from app.wire.partition import partition
 from tests.support.one_task import TOY, A, B, Bench, C, driver, keys, letters, records, sums
 from tests.support.toy import Account, Addition, Limit, Sum, noting

@@ -8,8 +8,8 @@ from functools import partial
 from aiokafka.client import AIOKafkaClient
 from confluent_kafka import Consumer, TopicPartition
 
-from app.engine.lane import Encoded
-from app.engine.settling import Choice, Step, settle, skipped
+from app.engine.offsets.settling import Choice, Step, settle, skipped
+from app.engine.tasks.lane import Encoded
 from app.engine.topology import build
 from tests.faults.oracle import last_offsets
 from tests.faults.scenario import Sent, encoded

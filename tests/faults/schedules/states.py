@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 import rocksdict
 
-from app.engine.rocks import META, Standing, _options
+from app.engine.state.rocks import META, Standing, _options
 from app.wire.topics import changelog
 from tests.faults.load import Writer
 from tests.faults.scenario import Sent, encoded

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import rocksdict
 
-from app.engine.rocks import _options
+from app.engine.state.rocks import _options
 from tests.faults.kept import FAILED, kept
 from tests.faults.oracle import expected
 from tests.faults.schedule import schedule
