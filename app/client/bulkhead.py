@@ -19,14 +19,14 @@ FINISHED = "CALL_FINISHED"
 
 
 class Bulkhead(Part):
-    """Raises BulkheadFull. `with bulkhead:` and `async with bulkhead:` hold one permit."""
+    """Raises BulkheadFull; those that wait come in turn. `with` and `async with` hold one permit."""
 
     kind = "bulkhead"
     counted = (PERMITTED, REJECTED, FINISHED)
 
     def __init__(self, name: str, policy: BulkheadPolicy | None = None, clock: Clock = CLOCK) -> None:
         self.policy = policy or BulkheadPolicy()
-        self._permits = Permits(self.policy.max_concurrent_calls, self.policy.fair_call_handling_enabled, clock)
+        self._permits = Permits(self.policy.max_concurrent_calls, clock)
         super().__init__(name, clock)
 
     @property
@@ -37,6 +37,9 @@ class Bulkhead(Part):
     @property
     def waiting(self) -> int:
         return self._permits.waiting
+
+    def gauges(self) -> dict[str, int]:
+        return {"available": self.available, "limit": self.policy.max_concurrent_calls, "waiting": self.waiting}
 
     def acquire(self) -> None:
         if not self._permits.take() and not self._waited():

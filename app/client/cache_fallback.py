@@ -23,7 +23,7 @@ class CachePolicy(Struct, frozen=True, kw_only=True, rename=setting):
 
 
 class CacheFallback(Part):
-    """The least recently good result goes first where there are too many.
+    """The result that was not needed for longest goes first where there are too many.
 
     Calls are the same where `key(*args, **kwargs)` is; without it, where function and arguments are (then they must be
     hashable: TypeError). The events are of failed calls only; their `number` is the age of the result in ms.
@@ -44,7 +44,7 @@ class CacheFallback(Part):
         self.policy = policy or CachePolicy()
         self._on = on
         self._key = key
-        self._good: OrderedDict[Hashable, tuple[int, Any]] = OrderedDict()
+        self._good: OrderedDict[Hashable, tuple[int | None, Any]] = OrderedDict()
         self._lock = threading.Lock()
         super().__init__(name, clock)
 
@@ -90,12 +90,10 @@ class CacheFallback(Part):
 
     def _found(self, key: Hashable, error: Exception) -> tuple[Any] | None:
         with self._lock:
-            since_ns, result = self._good.get(key, (None, None))
+            since_ns, result = self._good.pop(key, (None, None))
             age_ms = 0 if since_ns is None else (self.clock.now_ns() - since_ns) // 1_000_000
-            if age_ms > self.policy.max_age_ms:
-                del self._good[key]
-        if since_ns is None or age_ms > self.policy.max_age_ms:
-            self.events.publish(MISS, error=error)
-            return None
-        self.events.publish(HIT, age_ms, error=error)
-        return (result,)
+            good = since_ns is not None and age_ms <= self.policy.max_age_ms
+            if good:
+                self._good[key] = since_ns, result
+        self.events.publish(HIT if good else MISS, age_ms, error=error)
+        return (result,) if good else None

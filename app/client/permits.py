@@ -42,11 +42,10 @@ class TaskWaiter(Waiter):
 
 
 class Permits:
-    """Fair: who asks later waits behind those that wait already, even where a permit is free."""
+    """Fair: a permit that comes back goes to who has waited longest, and is never free while somebody waits."""
 
-    def __init__(self, limit: int, fair: bool, clock: Clock) -> None:
+    def __init__(self, limit: int, clock: Clock) -> None:
         self._state = Bulkhead(limit, limit)
-        self._fair = fair
         self._clock = clock
         self._waiters: deque[Waiter] = deque()
         self._lock = threading.Lock()
@@ -62,7 +61,7 @@ class Permits:
     def take(self) -> bool:
         """Without waiting."""
         with self._lock:
-            taken = None if self._waiters and self._fair else bulkhead.acquire(self._state)
+            taken = bulkhead.acquire(self._state)
             if taken is None:
                 return False
             self._state = taken

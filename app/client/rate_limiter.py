@@ -59,6 +59,9 @@ class RateLimiter(Part):
         with self._lock:
             return refreshed(self._limiter, self._age_ns(), self.policy).permits
 
+    def gauges(self) -> dict[str, int]:
+        return {"available": self.available, "limit": self.policy.limit_for_period}
+
     def reserve(self, permits: int = 1) -> int:
         """Nanoseconds to wait before the call may be made; RequestNotPermitted where that passes the timeout."""
         with self._lock:

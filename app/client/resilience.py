@@ -106,6 +106,14 @@ class Resilience:
             raise LookupError(f"nothing is configured for {name!r}{self._nearest(name)}")
         return found
 
+    def snapshot(self) -> dict[str, dict[str, dict[str, int]]]:
+        """Counters and gauges, by family and name, of the parts in use."""
+        found: dict[str, dict[str, dict[str, int]]] = {}
+        for part in self.registry.all():
+            if isinstance(part, Part):
+                found.setdefault(part.kind, {})[part.name] = part.counts() | part.gauges()
+        return found
+
     def _composed(self, name: str) -> Ways:
         with self._lock:
             ways = Ways(straight, straight)

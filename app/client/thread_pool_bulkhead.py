@@ -37,6 +37,16 @@ class ThreadPoolBulkhead(Part):
         )
         super().__init__(name, clock)
 
+    def gauges(self) -> dict[str, int]:
+        pool = self.pool
+        return {
+            "threads": pool.threads,
+            "core": pool.core,
+            "most": pool.most,
+            "queued": pool.queued,
+            "queue_capacity": pool.queue_capacity,
+        }
+
     def submit(self, fn: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Future[T]:
         future: Future[T] = self._submit(fn, args, kwargs)
         return future

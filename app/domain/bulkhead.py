@@ -8,11 +8,10 @@ from .setting import AtLeast0, setting
 
 
 class BulkheadPolicy(msgspec.Struct, frozen=True, kw_only=True, rename=setting):
-    """Under Resilience4j's names, with its defaults; a wait of 0 does not wait at all."""
+    """Under Resilience4j's names, with its defaults; a wait of 0 does not wait at all. Always fair, as its default."""
 
     max_concurrent_calls: AtLeast0 = 25
     max_wait_duration_ms: AtLeast0 = 0
-    fair_call_handling_enabled: bool = True
 
 
 class ThreadPoolBulkheadPolicy(msgspec.Struct, frozen=True, kw_only=True, rename=setting):

@@ -15,8 +15,8 @@ def clock():
     return VirtualClock()
 
 
-def of(limit, wait_ms=0, clock=None, fair=True):
-    policy = BulkheadPolicy(max_concurrent_calls=limit, max_wait_duration_ms=wait_ms, fair_call_handling_enabled=fair)
+def of(limit, wait_ms=0, clock=None):
+    policy = BulkheadPolicy(max_concurrent_calls=limit, max_wait_duration_ms=wait_ms)
     return Bulkhead("b", policy, clock or VirtualClock())
 
 

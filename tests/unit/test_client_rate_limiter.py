@@ -64,6 +64,16 @@ def test_what_cannot_be_permitted_in_time_is_refused_at_once_and_told_when(clock
     assert limiter.counts() == {"SUCCESSFUL_ACQUIRE": 3, "FAILED_ACQUIRE": 1, "DRAINED": 0}
 
 
+def test_who_is_told_when_to_come_again_may_wait_then(clock):
+    limiter = of(clock, limit=1, timeout_ns=S // 4)
+    limiter.acquire()
+    with pytest.raises(RequestNotPermitted) as raised:
+        limiter.acquire()
+    assert raised.value.retry_after_ms == 750
+    clock.advance(750_000_000)
+    assert limiter.reserve() == S // 4
+
+
 def test_a_thread_sleeps_until_its_turn(clock):
     limiter = of(clock, limit=1, timeout_ns=5 * S)
     assert [limiter.call(lambda: clock.ns // S) for _ in range(4)] == [0, 1, 2, 3]

@@ -141,6 +141,16 @@ def test_a_cancelled_call_gives_its_permission_back(resilience, clock):
     assert resilience.registry.get("bulkhead", "payment-service").available == 2
 
 
+def test_an_interrupted_call_gives_its_permission_back_too(resilience):
+    def interrupted():
+        raise KeyboardInterrupt
+
+    resilience.registry.put(Notes("stock-service", None))
+    with pytest.raises(KeyboardInterrupt):
+        resilience.call("stock-service", interrupted)
+    assert resilience.registry.get("circuitbreaker", "stock-service").told == ["release"]
+
+
 def test_it_decorates_functions_and_coroutine_functions(resilience, clock):
     @resilience("payment-service")
     def charge(amount):
@@ -244,6 +254,20 @@ def test_policies_stand_in_the_place_of_settings(clock):
         pass
     with pytest.raises(RequestNotPermitted), resilience("payment-service"):
         pass
+
+
+def test_a_snapshot_has_what_was_counted_and_what_is_the_case_now(resilience):
+    resilience.call("stock-service", int)
+    with resilience("stock-service"):
+        assert resilience.snapshot()["bulkhead"]["stock-service"] == {
+            "CALL_PERMITTED": 2,
+            "CALL_REJECTED": 0,
+            "CALL_FINISHED": 1,
+            "available": 1,
+            "limit": 2,
+            "waiting": 0,
+        }
+    assert resilience.snapshot()["ratelimiter"]["stock-service"]["available"] == 98
 
 
 def test_a_thread_pool_holds_plain_functions_and_lets_coroutines_by(clock):

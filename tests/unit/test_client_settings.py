@@ -137,7 +137,8 @@ def test_placeholders_are_taken_from_the_environment():
 def test_all_that_is_wrong_is_named_at_once():
     said = refused(
         retry={"instances": {"pay": {"maxAttempt": 3, "waitDuration": "5 parsecs"}}},
-        bulkhead={"instances": {"pay": {"maxConcurrentCalls": -1, "fairCallHandlingEnabled": "perhaps"}}},
+        bulkhead={"instances": {"pay": {"maxConcurrentCalls": -1}}},
+        timelimiter={"configs": {"default": {"cancelRunningFuture": "perhaps"}}},
         ratelimit={},
     )
     assert said.splitlines() == [
@@ -145,7 +146,7 @@ def test_all_that_is_wrong_is_named_at_once():
         "resilience4j.retry.instances.pay.waitDuration='5 parsecs': expected a duration such as 500ms, 30s, 15m, 2h, "
         "7d, PT30S, or whole milliseconds",
         "resilience4j.bulkhead.instances.pay.maxConcurrentCalls=-1: expected `int` >= 0",
-        "resilience4j.bulkhead.instances.pay.fairCallHandlingEnabled='perhaps': expected true or false",
+        "resilience4j.timelimiter.configs.default.cancelRunningFuture='perhaps': expected true or false",
         "resilience4j.ratelimit is not known; nearest: ratelimiter",
     ]
 

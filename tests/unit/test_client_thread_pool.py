@@ -26,7 +26,7 @@ def of(core=1, most=1, queue=1, keep_alive_ms=20):
 def test_threads_first_then_the_queue_then_more_threads_then_refusal():
     bulkhead, release = of(core=1, most=2, queue=1), threading.Event()
     futures = [bulkhead.submit(release.wait) for _ in range(3)]
-    assert (bulkhead.pool.threads, bulkhead.pool.queued) == (2, 1)
+    assert bulkhead.gauges() == {"threads": 2, "core": 1, "most": 2, "queued": 1, "queue_capacity": 1}
     with pytest.raises(BulkheadFull, match="'p'"):
         bulkhead.submit(print)
     release.set()

@@ -100,6 +100,30 @@ def test_the_task_may_go_on_waiting_after_a_timeout(clock):
     assert clock.run(scene()) == 0
 
 
+def test_one_limiter_serves_one_event_loop_after_another(clock):
+    limiter, log = of(1_000, clock), []
+    for _ in range(2):
+        with pytest.raises(TimeLimitExceeded):
+            clock.run(limiter.acall(slow, log))
+    assert log == ["cancelled", "cancelled"]
+
+
+def test_many_tasks_end_each_at_its_own_time(clock):
+    limiter, ended = of(1_000, clock), []
+
+    async def begin_at(s):
+        await asyncio.sleep(s)
+        with pytest.raises(TimeLimitExceeded):
+            await limiter.acall(slow, [])
+        ended.append(clock.ns // 1_000_000)
+
+    async def scene():
+        await asyncio.gather(begin_at(0.7), begin_at(0), begin_at(0.3), limiter.acall(slow, [], 0.1))
+
+    clock.run(scene())
+    assert ended == [1_000, 1_300, 1_700]
+
+
 def test_the_nearer_of_two_limits_counts(clock):
     outer, inner, log = of(1_000, clock), of(2_000, clock), []
 
