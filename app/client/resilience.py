@@ -166,7 +166,7 @@ class Guard(Caller):
         self._async_stack = AsyncExitStack()
         ways = Ways(self._guarded, self._guarded_async)
         if fallback:
-            ways = _around(Fallback(name, fallback), CLOCK, ways)
+            ways = _around(Fallback(name, fallback, resilience.clock), resilience.clock, ways)
         super().__init__(*ways)
 
     def __enter__(self) -> None:
