@@ -16,9 +16,9 @@ import faust
 from aiokafka.client import AIOKafkaClient
 from yarl import URL
 
-from app.engine import cluster, startup
-from app.engine.broker import fetch
-from app.engine.cluster import Cluster
+from app.engine import startup
+from app.engine.broker import cluster, fetch
+from app.engine.broker.cluster import Cluster
 from app.engine.engine import Engine
 from app.engine.fatal import fatal
 from app.engine.group import group

@@ -16,9 +16,9 @@ from aiokafka.errors import (
 )
 
 from app.engine.broker import protocol
+from app.engine.broker.cluster import ask_any
 from app.engine.broker.codes import UNREACHABLE
 from app.engine.broker.transaction_requests import InitProducerId
-from app.engine.cluster import ask_any
 from app.engine.topology import SubTopology
 from app.engine.transactions.transaction_versions import Version1, Version2
 from app.wire.topics import Topic

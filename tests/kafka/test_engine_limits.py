@@ -7,8 +7,8 @@ import asyncio
 import pytest
 from aiokafka.client import AIOKafkaClient
 
-from app.engine import cluster
-from app.engine.cluster import Cluster
+from app.engine.broker import cluster
+from app.engine.broker.cluster import Cluster
 from tests.support.accounts import Accounts
 from tests.support.kafka import Kafka, wait_for
 from tests.support.toy import Addition

@@ -7,9 +7,9 @@ import asyncio
 import pytest
 from aiokafka.structs import TopicPartition
 
-from app.engine.broker.codes import Fenced
+from app.engine.broker.codes import Fenced, TopicGone
 from app.engine.transactions import transaction
-from app.engine.transactions.transaction import SEQUENCES, TopicGone
+from app.engine.transactions.transaction import SEQUENCES
 from app.engine.transactions.transaction_versions import Version1
 from tests.support.kafka import Kafka
 from tests.support.transactions import NOBODY, LossyClient, batches, transactions, values

@@ -9,8 +9,7 @@ from typing import Any
 from aiokafka.consumer.group_coordinator import GroupCoordinator
 from faust.transport.drivers.aiokafka import ConsumerRebalanceListener
 
-from app.engine import cluster
-from app.engine.broker import fetch
+from app.engine.broker import cluster, fetch
 from app.engine.engine import Engine
 from app.engine.group import recovery
 from app.engine.group.assignor import TaskAssignor

@@ -12,7 +12,7 @@ import pytest
 from aiokafka.structs import TopicPartition
 from faust.types import TP
 
-from app.engine.cluster import Cluster
+from app.engine.broker.cluster import Cluster
 from app.engine.driver import EPOCH_MS
 from app.engine.group.assignment import Assignment, Means
 from app.engine.group.owned import Owned

@@ -15,7 +15,7 @@ from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import KafkaConnectionError, KafkaError, ProducerFenced
 from aiokafka.structs import TopicPartition
 
-from app.engine import cluster
+from app.engine.broker import cluster
 from app.wire.codec import Headers
 from app.wire.topics import Topic
 

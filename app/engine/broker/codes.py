@@ -24,6 +24,10 @@ METADATA_STALE = {3, 5, 6, 74, 75}
 CONCURRENT_TRANSACTIONS = 51
 
 
+class TopicGone(Exception):
+    """A topic that is read or written is not there any more, or is another one of the same name."""
+
+
 class Fenced(Exception):
     """Somebody else owns the transactional id, or the generation is over: write nothing more."""
 

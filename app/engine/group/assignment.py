@@ -13,7 +13,7 @@ from aiokafka.errors import IllegalStateError
 from aiokafka.structs import TopicPartition
 from faust.types import TP
 
-from app.engine.cluster import Cluster, grow
+from app.engine.broker.cluster import Cluster, grow
 from app.engine.fatal import fatal
 from app.engine.group.owned import Owned, tasks_of
 from app.engine.group.placement import TaskId

@@ -9,8 +9,7 @@ from typing import NamedTuple
 from aiokafka.client import AIOKafkaClient
 from aiokafka.structs import TopicPartition
 
-from app.engine import cluster
-from app.engine.broker import ends
+from app.engine.broker import cluster, ends
 from app.engine.broker.admin import Refused
 from app.engine.broker.ends import Bounds
 from app.engine.broker.fetch import stretches

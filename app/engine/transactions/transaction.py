@@ -19,7 +19,14 @@ from typing import Any, ClassVar, NamedTuple
 from aiokafka.client import AIOKafkaClient, ConnectionGroup, CoordinationType
 from aiokafka.structs import TopicPartition
 
-from app.engine.broker.codes import CONCURRENT_TRANSACTIONS, COORDINATOR_MOVED, METADATA_STALE, UNREACHABLE, check
+from app.engine.broker.codes import (
+    CONCURRENT_TRANSACTIONS,
+    COORDINATOR_MOVED,
+    METADATA_STALE,
+    UNREACHABLE,
+    TopicGone,
+    check,
+)
 from app.engine.broker.transaction_requests import InitProducerId
 from app.engine.faults import fault_point
 from app.engine.tasks.outbox import Batches
@@ -29,10 +36,6 @@ SEQUENCES = 1 << 31  # after the last one comes 0
 GONE_AFTER = 40  # tries, some 15 seconds
 LEADERLESS = -1  # its brokers are away: it is waited for
 FIRST_BACKOFF_S, LONGEST_BACKOFF_S, CONCURRENT_BACKOFF_S = 0.001, 0.5, 0.02
-
-
-class TopicGone(Exception):
-    """A topic that is read or written is not there any more, or is another one of the same name."""
 
 
 class Claim(NamedTuple):

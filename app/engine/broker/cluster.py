@@ -13,10 +13,9 @@ from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import for_code
 from aiokafka.protocol.admin import DescribeConfigsRequest
 
-from app.engine.broker.codes import UNREACHABLE
+from app.engine.broker.codes import UNREACHABLE, TopicGone
 from app.engine.broker.limits import Limits
 from app.engine.broker.protocol import NO_ID, CreatePartitions, CreateTopics, Metadata
-from app.engine.transactions.transaction import TopicGone
 from app.telemetry.logs import log
 from app.wire.topics import Topic, configs
 
