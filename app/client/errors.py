@@ -30,7 +30,14 @@ class NotPermitted(ResilienceError):
 
 
 class CallNotPermitted(NotPermitted):
-    says = "CircuitBreaker '{name}' does not permit further calls"
+    """`state`, that the breaker has: OPEN, FORCED_OPEN, HALF_OPEN."""
+
+    says = "CircuitBreaker '{name}' is {state} and does not permit further calls"
+
+    def __init__(self, name: str, retry_after_ms: int | None = None, state: str = "OPEN") -> None:
+        super().__init__(name, retry_after_ms)
+        self.args = (name, retry_after_ms, state)
+        self.state = state
 
 
 class BulkheadFull(NotPermitted):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from enum import IntEnum
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeVar
 
 import msgspec
 
@@ -13,6 +13,7 @@ from .interval import MIDDLE, Interval, fixed
 from .setting import AtLeast0, AtLeast1, setting
 from .window import WindowType
 
+E = TypeVar("E")
 Percent = Annotated[float, msgspec.Meta(gt=0, le=100)]
 
 DEFAULT_WAIT_MS = 60_000
@@ -60,7 +61,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, rename=setting):
         return interval.wait_ms(opens, fraction)
 
 
-def judge(error: str, policy: Policy, is_a: Callable[[str, str], bool]) -> Verdict:
+def judge(error: E, policy: Policy, is_a: Callable[[E, str], bool]) -> Verdict:
     """`is_a(error, listed)`: whether it is the listed one, or a kind of it. What is not recorded is a success."""
     if any(is_a(error, listed) for listed in policy.ignore_exceptions):
         return Verdict.IGNORED

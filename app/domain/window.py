@@ -76,6 +76,10 @@ class CountWindow(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=0)
             calls,
         )
 
+    def add_successes(self, count: int, _now_ms: int, size: int) -> CountWindow:
+        """With so many more calls, as `add` makes it of each."""
+        return _counted((self.calls + bytes(min(count, size)))[-size:], size)
+
     def at(self, _now_ms: int, size: int) -> CountWindow:
         """As it stands under that size: with the newest calls that fit into it."""
         if self.buffered > size:
@@ -132,6 +136,11 @@ class TimeWindow(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=1):
             self.seconds,
             self.older,
         )
+
+    def add_successes(self, count: int, now_ms: int, size: int) -> TimeWindow:
+        """With so many more calls, as `add` makes it of each."""
+        window = self.at(now_ms, size)
+        return msgspec.structs.replace(window, buffered=window.buffered + count, calls=window.calls + count)
 
     def at(self, now_ms: int, size: int) -> TimeWindow:
         """As it stands at that instant, under that size."""
@@ -194,10 +203,9 @@ def _read(packed: bytes, at: int) -> tuple[int, int]:
     return number, at + 1
 
 
-def _counted(calls: bytes) -> CountWindow:
-    both = calls.count(BOTH)
-    size = len(calls)
-    return CountWindow(size, size, calls.count(FAILED) + both, calls.count(SLOW) + both, both, calls)
+def _counted(calls: bytes, size: int = 0) -> CountWindow:
+    both, buffered = calls.count(BOTH), len(calls)
+    return CountWindow(size or buffered, buffered, calls.count(FAILED) + both, calls.count(SLOW) + both, both, calls)
 
 
 def _rates(window: Window, minimum: int) -> tuple[float, float]:

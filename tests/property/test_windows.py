@@ -36,6 +36,16 @@ def test_a_count_window_holds_the_newest_calls(steps, read_as, minimum):
         check(window.at(0, read_as), calls[-read_as:], minimum, min(minimum, read_as))
 
 
+@given(st.lists(CALLS), st.integers(1, 12), SIZES, SIZES, st.sampled_from([CountWindow(), TimeWindow()]))
+def test_many_successes_at_once_are_as_many_one_by_one(calls, count, size, new_size, window):
+    for second, call in enumerate(calls):
+        window = window.add(call, second * 400, size)
+    one_by_one = window
+    for _ in range(count):
+        one_by_one = one_by_one.add(0, 2_000, new_size)
+    assert window.add_successes(count, 2_000, new_size) == one_by_one
+
+
 @given(st.integers(1_000_000, 1_009_999), st.lists(st.tuples(STEPS_MS, CALLS, SIZES)), STEPS_MS, SIZES, MINIMA)
 def test_a_time_window_holds_the_calls_of_the_newest_seconds(now_ms, steps, pause_ms, read_as, minimum):
     window, calls, newest = TimeWindow(), [], 0

@@ -1,0 +1,230 @@
+"""The state of one breaker, moved on under a short lock, and what was noted of calls that could not move it."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter, deque
+from collections.abc import Callable
+from typing import Any, NamedTuple, Protocol
+
+import msgspec
+
+from ..domain import breaker as machine
+from ..domain import member as members
+from ..domain.breaker import Breaker, Outcome, Policy, State, Verdict
+from ..domain.breaker_events import Event as Told
+from ..domain.calm import calm, succeeded
+from ..domain.member import Member
+from .alarm import Alarm
+from .breaker_events import BreakerEvents, Success
+from .clock import Clock
+from .errors import CallNotPermitted
+from .events import RING_SIZE
+from .judging import Judge
+from .retry import Ended
+
+MS = 1_000_000
+MOST_NOTES = 1_000
+OPEN_TO_ALL = (State.CLOSED, State.METRICS_ONLY, State.DISABLED)
+UNKNOWN = -1  # the number of the state under which a call was permitted
+
+Step = tuple[Member, tuple[Told, ...]]
+Note = tuple[int, int, Any]  # when a call began and ended, and what it was about
+
+
+class Call(NamedTuple):
+    """That has ended, or was not permitted. `kind` is a word of contract 4.1; `about`: what its caller said of it.
+
+    `urgent`: the fleet waits for it.
+    """
+
+    kind: str
+    at: int
+    duration_ms: float = 0.0
+    slow: bool = False
+    error: str = ""
+    about: Any = None
+    opens_until: int | None = None
+    urgent: bool = False
+
+
+class Listener(Protocol):
+    """Called under the breaker's lock: it must neither wait nor use the breaker. `seen_seq`: of the fleet's state."""
+
+    def ended(self, breaker: str, call: Call, seen_seq: int | None) -> None: ...
+
+    def succeeded(
+        self, breaker: str, notes: list[Note], wall_ms: Callable[[int], int], seen_seq: int | None
+    ) -> None: ...
+
+
+class Notes(deque[Note]):
+    """Of successes that took at most `limit_ns`, permitted in state `seq`."""
+
+    def __init__(self, seq: int, limit_ns: int) -> None:
+        super().__init__()
+        self.seq = seq
+        self.limit_ns = limit_ns
+
+
+class Steps:
+    """`notes` is there where a success changes nothing but the window, and nobody wants to hear of it at once.
+
+    Who appends to them, and finds others in their place then, brings what is left of them by `settle`.
+    """
+
+    def __init__(
+        self, policy: Policy, clock: Clock, events: BreakerEvents, alarm: Alarm, listener: Listener | None
+    ) -> None:
+        self.name, self.clock, self.events, self.listener = events.name, clock, events, listener
+        self.notes: Notes | None = None
+        self.policy, self.judge = policy, Judge(policy)
+        self.member = Member(machine.begun(policy, clock.wall_ms(), clock.random()))
+        self._alarm, self._alarm_at = alarm, 0
+        self._lock = threading.Lock()
+        self.settle()
+
+    def acquire(self, about: Any) -> int:
+        """The number of the state. Raises CallNotPermitted."""
+        seq = self.permitted(about)
+        if seq is None:
+            member = self.member
+            retry_after_ms = members.retry_after_ms(member, self.clock.wall_ms())
+            raise CallNotPermitted(self.name, retry_after_ms, member.breaker.state)
+        return seq
+
+    def permitted(self, about: Any) -> int | None:
+        """As `acquire`, with None where it raises."""
+        breaker, permitted = self.member.breaker, False
+        if breaker.state in OPEN_TO_ALL:
+            return breaker.seq
+
+        def ask(member: Member, now_ms: int) -> Step:
+            nonlocal permitted
+            after, permitted, events = members.permit(member, now_ms, self.policy)
+            if not permitted and self.listener:
+                asks = after.asked_at == now_ms and not member.asked_at
+                self.listener.ended(self.name, Call("rejected", now_ms, about=about, urgent=asks), after.seen_seq())
+            return after, events
+
+        seq = self.step(ask).breaker.seq
+        return seq if permitted else None
+
+    def judged(self, ended: Ended, duration_ns: int, seq: int, about: Any) -> None:
+        """With a call that has ended."""
+        judge, error = self.judge, ended.error
+        verdict = judge.result(ended.result) if error is None else judge.error(error)
+        opens_until = judge.opens_until(verdict, ended, self.clock.wall_ms())
+        told = "" if error is None else f"{type(error).__name__}: {error}"
+        outcome = Outcome(duration_ns / MS, verdict, told, seq, opens_until)
+
+        def record(member: Member, now_ms: int) -> Step:
+            if self.listener:
+                slow = outcome.duration_ms > self.policy.slow_call_duration_threshold_ms
+                told = "" if error is None else type(error).__name__
+                call = Call(
+                    kind_of(verdict, error),
+                    now_ms,
+                    outcome.duration_ms,
+                    slow,
+                    told,
+                    about,
+                    opens_until,
+                    urgent=member.led and member.breaker.state is State.HALF_OPEN,
+                )
+                self.listener.ended(self.name, call, member.seen_seq(seq))
+            return members.record(member, outcome, now_ms, self.policy, self.clock.random())
+
+        self.step(record)
+
+    def given_up(self, seq: int) -> None:
+        self.step(lambda member, _: (members.release(member, seq), ()))
+
+    def by_hand(self, act: Callable[[Breaker, int], machine.Step]) -> None:
+        self.step(lambda member, now_ms: members.by_hand(member, act(member.breaker, now_ms)))
+
+    def settle(self, left: Notes | None = None) -> Member:
+        """Counts what is noted, or what was left of those notes."""
+        return self.step(lambda member, _: (member, ()), left)
+
+    def configure(self, policy: Policy) -> None:
+        def change(member: Member, _: int) -> Step:
+            self.policy, self.judge = policy, Judge(policy)
+            self.notes = None
+            return member, ()
+
+        self.step(change)
+
+    def step(self, act: Callable[[Member, int], Step], left: Notes | None = None) -> Member:
+        with self._lock:
+            now_ms = self.clock.wall_ms()
+            told = self._count(left or self.notes, now_ms)
+            member, events = act(self.member, now_ms)
+            self.member = member
+            if events:
+                self.events.keep(events)
+                told += events
+            told += self._watch(now_ms)
+        if told:
+            self.events.tell(told)
+        return member
+
+    def _watch(self, now_ms: int) -> tuple[Told, ...]:
+        """After each step: whether successes may be noted from now on, and when the next timer is due."""
+        member, policy, notes = self.member, self.policy, self.notes
+        due_at = members.due(member) or 0
+        if due_at and due_at != self._alarm_at:
+            self._alarm.set(due_at, self.expire)
+        self._alarm_at = due_at
+        may = calm(member.breaker, policy) and not self.judge.asks_results and not self.events.hears_successes
+        if may and (notes is None or notes.seq != member.breaker.seq):
+            self.notes = Notes(member.breaker.seq, policy.slow_call_duration_threshold_ms * MS)
+        elif not may:
+            self.notes = None
+        return self._count(notes, now_ms) if notes is not self.notes else ()
+
+    def expire(self) -> None:
+        self.step(lambda member, now_ms: members.expire(member, now_ms, self.policy, self.clock.random()))
+
+    def _count(self, notes: Notes | None, now_ms: int) -> tuple[Told, ...]:
+        """Each note once, whoever comes first."""
+        if not notes:
+            return ()
+        taken = [notes.popleft() for _ in range(len(notes))]
+        ahead_ns = now_ms * MS - self.clock.now_ns()
+
+        def wall_ms(ns: int) -> int:
+            return (ns + ahead_ns) // MS
+
+        if self.listener:
+            self.listener.succeeded(self.name, taken, wall_ms, self.member.seen_seq(notes.seq))
+        if not calm(self.member.breaker, self.policy):
+            return self._count_late(taken, notes.seq, wall_ms)
+        seconds = Counter({wall_ms(taken[-1][1]) // 1000: len(taken)})
+        if wall_ms(taken[0][1]) // 1000 not in seconds:
+            seconds = Counter(wall_ms(ended_ns) // 1000 for _, ended_ns, _ in taken)
+        breaker = self.member.breaker
+        for second, count in sorted(seconds.items()):
+            breaker = succeeded(breaker, count, second * 1000, self.policy)
+        self.member = msgspec.structs.replace(self.member, breaker=breaker)
+        newest = [Success(wall_ms(ended_ns), ended_ns - began_ns) for began_ns, ended_ns, _ in taken[-RING_SIZE:]]
+        self.events.succeeded(newest, len(taken))
+        return ()
+
+    def _count_late(self, taken: list[Note], seq: int, wall_ms: Callable[[int], int]) -> tuple[Told, ...]:
+        """Those whose breaker has moved on while they were noted are judged as all others."""
+        told: tuple[Told, ...] = ()
+        for began_ns, ended_ns, _ in taken:
+            outcome = Outcome((ended_ns - began_ns) / MS, seq=seq)
+            self.member, events = members.record(self.member, outcome, wall_ms(ended_ns), self.policy)
+            self.events.keep(events)
+            told += events
+        return told
+
+
+def kind_of(verdict: Verdict, error: Exception | None) -> str:
+    if verdict is Verdict.IGNORED:
+        return "ignored"
+    if not verdict:
+        return "success"
+    return "timeout" if isinstance(error, TimeoutError) else "failure"

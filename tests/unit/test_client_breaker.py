@@ -1,0 +1,346 @@
+import asyncio
+import threading
+
+import pytest
+from msgspec import structs
+
+from app.client.alarm import Alarm
+from app.client.breaker import CircuitBreaker
+from app.client.errors import CallNotPermitted, TimeLimitExceeded
+from app.client.judging import CircuitBreakerPolicy, OpenFor, OpenUntil
+from app.client.part import straight
+from app.domain.breaker import NoSuchChange, Policy, State
+from app.domain.interval import fixed, randomized
+from app.domain.window import WindowType
+from tests.support.failures import BadRequest, Failure, NetworkError, NotFound, TimedOut
+from tests.support.virtual_clock import MS, VirtualClock
+
+SMALL = CircuitBreakerPolicy(
+    sliding_window_size=4,
+    minimum_number_of_calls=4,
+    permitted_number_of_calls_in_half_open_state=2,
+    wait_duration_in_open_state_ms=1_000,
+)
+
+
+@pytest.fixture
+def clock():
+    return VirtualClock()
+
+
+def of(clock, policy=SMALL, **changes):
+    return CircuitBreaker("pay", structs.replace(policy, **changes), clock)
+
+
+def raised(error):
+    raise error
+
+
+def fail(breaker, times, error=NetworkError):
+    for _ in range(times):
+        with pytest.raises(error):
+            breaker.call(raised, error())
+
+
+class Heard:
+    """A listener that remembers."""
+
+    def __init__(self):
+        self.calls = []
+
+    def ended(self, breaker, call, _seen_seq):
+        self.calls.append((breaker, call.kind, call.about))
+
+    def succeeded(self, breaker, notes, _wall_ms, _seen_seq):
+        self.calls += [(breaker, "success", about) for _, _, about in notes]
+
+
+def test_an_open_one_says_its_name_its_state_and_when_to_come_again(clock):
+    breaker = of(clock)
+    fail(breaker, 4)
+    clock.advance(400 * MS)
+    with pytest.raises(CallNotPermitted, match="'pay' is OPEN and does not permit further calls") as refused:
+        breaker.call(print)
+    assert (refused.value.name, refused.value.state, refused.value.retry_after_ms) == ("pay", "OPEN", 601)
+    clock.advance(refused.value.retry_after_ms * MS)
+    assert breaker.call(lambda: 7) == 7
+
+
+def test_one_that_is_forced_open_cannot_say_when(clock):
+    breaker = of(clock)
+    breaker.move(State.FORCED_OPEN)
+    with pytest.raises(CallNotPermitted) as refused:
+        breaker.call(print)
+    assert (refused.value.state, refused.value.retry_after_ms) == ("FORCED_OPEN", None)
+
+
+def plain():
+    raise NetworkError
+
+
+async def later():
+    plain()
+
+
+def in_a_block(breaker):
+    with breaker:
+        plain()
+
+
+async def in_an_async_block(breaker):
+    async with breaker:
+        plain()
+
+
+@pytest.mark.parametrize(
+    "called",
+    [
+        lambda breaker: breaker.call(plain),
+        lambda breaker: asyncio.run(breaker.acall(later)),
+        lambda breaker: breaker(plain)(),
+        lambda breaker: asyncio.run(breaker(later)()),
+        in_a_block,
+        lambda breaker: asyncio.run(in_an_async_block(breaker)),
+    ],
+    ids=["call", "acall", "decorated", "async decorated", "with", "async with"],
+)
+def test_it_guards_every_form_of_a_call(clock, called):
+    breaker = of(clock)
+    for _ in range(4):
+        with pytest.raises(NetworkError):
+            called(breaker)
+    with pytest.raises(CallNotPermitted):
+        called(breaker)
+    assert breaker.metrics().failed == 4
+
+
+def test_blocks_of_one_breaker_may_be_in_one_another(clock):
+    breaker = of(clock)
+    with breaker:
+        clock.advance(5 * MS)
+        with breaker:
+            clock.advance(7 * MS)
+    assert [event.duration_ms for event in breaker.recent_events()] == [7, 12]
+
+
+@pytest.mark.parametrize(
+    ("changes", "counted"),
+    [
+        ({}, [NetworkError, TimedOut, BadRequest, NotFound, KeyError]),
+        ({"record_exceptions": (NetworkError,)}, [NetworkError, TimedOut]),
+        ({"record_exceptions": ("NetworkError",)}, [NetworkError, TimedOut]),
+        ({"record_exceptions": ("tests.support.failures.NotFound", "LookupError")}, [NotFound, KeyError]),
+        ({"ignore_exceptions": (BadRequest,)}, [NetworkError, TimedOut, KeyError]),
+        (
+            {"ignore_exception": lambda error: isinstance(error, KeyError)},
+            [NetworkError, TimedOut, BadRequest, NotFound],
+        ),
+        ({"record_failure": lambda error: isinstance(error, KeyError)}, [KeyError]),
+        (
+            {"record_exceptions": (TimedOut,), "record_failure": lambda error: isinstance(error, KeyError)},
+            [TimedOut, KeyError],
+        ),
+        ({"record_exceptions": (Failure,), "ignore_exceptions": ("NotFound",)}, [NetworkError, TimedOut, BadRequest]),
+    ],
+)
+def test_what_counts_as_a_failure_is_listed_or_said_by_a_predicate(clock, changes, counted):
+    breaker = of(clock, sliding_window_size=9, minimum_number_of_calls=9, **changes)
+    failing = []
+    for error in (NetworkError, TimedOut, BadRequest, NotFound, KeyError):
+        before = breaker.metrics().failed
+        fail(breaker, 1, error)
+        if breaker.metrics().failed > before:
+            failing.append(error)
+    assert failing == counted
+
+
+def test_a_policy_as_settings_have_it_lists_names(clock):
+    breaker = CircuitBreaker("pay", Policy(ignore_exceptions=("BadRequest",)), clock)
+    fail(breaker, 1, NotFound)
+    fail(breaker, 1, NetworkError)
+    assert (breaker.metrics().buffered, breaker.counts()["IGNORED_ERROR"]) == (1, 1)
+
+
+def test_a_result_can_be_a_failure(clock):
+    for changes in ({"record_result": lambda result: result is None}, {"record_results": (None, "bad")}):
+        breaker = of(clock, **changes)
+        assert [breaker.call(lambda: None), breaker.call(lambda: 5)] == [None, 5]
+        assert (breaker.metrics().failed, breaker.metrics().buffered) == (1, 2)
+
+
+@pytest.mark.parametrize(
+    ("opens", "until_ms"),
+    [(OpenFor(300), 350), (OpenUntil(900), 900), (None, None)],
+)
+def test_how_a_call_ended_can_open_it_for_its_own_wait(clock, opens, until_ms):
+    breaker = of(clock, transition_on_result=lambda ended: opens if ended.result == "busy" else None)
+    breaker.call(lambda: "fine")
+    assert breaker.state is State.CLOSED
+    clock.advance(50 * MS)
+    breaker.call(lambda: "busy")
+    if until_ms is None:
+        assert breaker.state is State.CLOSED
+    else:
+        with pytest.raises(CallNotPermitted) as refused:
+            breaker.call(print)
+        assert refused.value.retry_after_ms == until_ms + 1 - 50
+
+
+def test_a_cancelled_call_has_no_outcome_and_its_permit_is_free_again(clock):
+    breaker = of(clock)
+    fail(breaker, 4)
+    clock.advance(1_001 * MS)
+
+    async def cancelled():
+        task = asyncio.ensure_future(breaker.acall(asyncio.Event().wait))
+        await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    for _ in range(5):
+        asyncio.run(cancelled())
+    assert (breaker.state, breaker.metrics().buffered) == (State.HALF_OPEN, 0)
+    assert breaker.call(lambda: 7) == 7
+
+
+def test_what_was_permitted_before_gives_back_no_permit_of_the_trial(clock):
+    breaker = of(clock, ignore_exceptions=(BadRequest,))
+    before = breaker.acquire()
+    fail(breaker, 4)
+    clock.advance(1_001 * MS)
+    assert breaker.try_acquire()
+    breaker.release(before)
+    breaker.error(0, BadRequest(), before)
+    assert [breaker.try_acquire(), breaker.try_acquire()] == [True, False]
+
+
+def test_successes_that_are_only_noted_are_counted_in_their_own_seconds(clock):
+    breaker = of(clock, sliding_window_type=WindowType.TIME_BASED, sliding_window_size=3)
+    for _ in range(5):
+        breaker.call(clock.advance, 1_000 * MS)
+    assert breaker.metrics().buffered == 3
+    assert breaker.counts()["SUCCESS"] == 5
+
+
+def test_a_success_that_shows_the_rate_of_failures_opens_it_at_once(clock):
+    breaker = of(clock)
+    fail(breaker, 2)
+    breaker.call(int)
+    breaker.call(int)
+    assert breaker.state is State.OPEN
+
+
+def test_a_slow_success_is_never_only_noted(clock):
+    breaker = of(clock, slow_call_duration_threshold_ms=10, slow_call_rate_threshold=50.0)
+    for ms in (10, 11, 10, 11):
+        breaker.call(clock.advance, ms * MS)
+    assert breaker.state is State.OPEN
+
+
+def test_many_threads_lose_no_outcome_and_count_none_twice():
+    breaker = CircuitBreaker(
+        "pay", structs.replace(SMALL, sliding_window_size=100_000, minimum_number_of_calls=100_000)
+    )
+    heard = breaker.listener = Heard()
+
+    def work():
+        for n in range(3_000):
+            if n % 50:
+                breaker.call(int)
+            else:
+                fail(breaker, 1)
+            if n % 700 == 0:
+                breaker.metrics()
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    metrics = breaker.metrics()
+    assert (metrics.buffered, metrics.failed) == (12_000, 240)
+    assert (breaker.counts()["SUCCESS"], breaker.counts()["ERROR"], len(heard.calls)) == (11_760, 240, 12_000)
+
+
+def test_the_listener_hears_every_call_in_the_words_of_the_contract(clock):
+    breaker = of(clock, ignore_exceptions=(BadRequest,), sliding_window_size=9, minimum_number_of_calls=9)
+    heard = breaker.listener = Heard()
+    charge, plain = breaker.about("charge", straight), breaker.call
+    charge(int, (), {})
+    plain(int)
+    for error in (NetworkError(), BadRequest(), TimeLimitExceeded("pay"), TimeoutError()):
+        with pytest.raises(type(error)):
+            plain(raised, error)
+    breaker.move("FORCED_OPEN")
+    with pytest.raises(CallNotPermitted):
+        charge(int, (), {})
+    said = [("success", "charge"), ("success", None)]
+    said += [(kind, None) for kind in ("failure", "ignored", "timeout", "timeout")]
+    assert heard.calls == [("pay", *call) for call in (*said, ("rejected", "charge"))]
+
+
+def test_subscribers_of_other_events_cost_a_success_nothing(clock):
+    breaker = of(clock)
+    heard = []
+    end = breaker.on_event(heard.append, "STATE_TRANSITION")
+    assert breaker._steps.notes is not None
+    end_all = breaker.on_event(heard.append)
+    assert breaker._steps.notes is None
+    breaker.call(int)
+    end_all()
+    assert breaker._steps.notes is not None
+    fail(breaker, 3)
+    end()
+    assert [(event.type, event.to) for event in heard] == [("SUCCESS", None), ("STATE_TRANSITION", "OPEN")]
+
+
+def test_a_new_policy_judges_the_calls_that_are_there(clock):
+    breaker = of(clock, failure_rate_threshold=100.0)
+    breaker.call(int)
+    fail(breaker, 3)
+    breaker.policy = SMALL
+    assert breaker.state is State.CLOSED
+    breaker.call(int)
+    assert breaker.state is State.OPEN
+
+
+def test_by_hand(clock):
+    breaker = of(clock)
+    breaker.open_for(50)
+    assert not breaker.try_acquire()
+    breaker.move("DISABLED")
+    fail(breaker, 9)
+    assert breaker.state is State.DISABLED
+    breaker.reset()
+    assert (breaker.state, breaker.metrics().buffered) == (State.CLOSED, 0)
+    with pytest.raises(NoSuchChange):
+        breaker.move("HALF_OPEN")
+
+
+def test_a_randomized_wait_takes_the_dice_of_the_clock(clock):
+    breaker = of(
+        clock, wait_duration_in_open_state_ms=60_000, wait_interval_in_open_state=randomized(fixed(1_000), 0.5)
+    )
+    clock.fraction = 0.0
+    fail(breaker, 4)
+    with pytest.raises(CallNotPermitted) as refused:
+        breaker.call(print)
+    assert refused.value.retry_after_ms == 501
+
+
+def test_no_thread_is_started_where_no_policy_asks_for_a_timer(clock):
+    alarm = Alarm(clock)
+    breaker = CircuitBreaker("pay", SMALL, clock, alarm=alarm)
+    fail(breaker, 4)
+    assert alarm.next_at() is None
+
+
+def test_a_timer_ends_open_without_a_call():
+    half_open = threading.Event()
+    policy = structs.replace(
+        SMALL, wait_duration_in_open_state_ms=1, automatic_transition_from_open_to_half_open_enabled=True
+    )
+    breaker = CircuitBreaker("pay", policy, alarm=Alarm())
+    breaker.on_event(lambda event: half_open.set() if event.to == "HALF_OPEN" else None, "STATE_TRANSITION")
+    fail(breaker, 4)
+    assert half_open.wait(20)
