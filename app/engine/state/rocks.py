@@ -28,7 +28,8 @@ from app.telemetry.logs import log
 STATE, TIMER, META = b"S", b"T", b"M"
 _timer = struct.Struct(">cq")
 FORMAT = 1
-FLUSH_BYTES, FLUSH_S = 16 << 20, 60.0
+FLUSH_BYTES, FLUSH_S = 32 << 20, 60.0
+BUFFER_BYTES = 16 << 20  # of one memtable, which RocksDB flushes by itself
 _BLOCK_CACHE = rocksdict.Cache(128 << 20)
 
 
@@ -74,8 +75,8 @@ def _options() -> Any:
     options = rocksdict.Options(raw_mode=True)
     options.create_if_missing(True)
     options.set_block_based_table_factory(blocks)
-    options.set_write_buffer_size(FLUSH_BYTES)
-    options.set_max_bytes_for_level_base(4 * FLUSH_BYTES)  # as many as begin a compaction: else each rewrites more
+    options.set_write_buffer_size(BUFFER_BYTES)
+    options.set_max_bytes_for_level_base(4 * BUFFER_BYTES)  # as many as begin a compaction: else each rewrites more
     options.set_memtable_whole_key_filtering(True)  # most keys that are looked for in vain are new sagas'
     options.set_memtable_prefix_bloom_ratio(0.02)
     options.set_max_background_jobs(2)
