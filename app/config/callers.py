@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from app.config.units import ANY, CLASS, FLAG, Kind, duration, fine_duration, many, whole
+from app.config.units import ANY, CLASS, FLAG, Kind, duration, fine_duration, many, number, whole
 
 Field = tuple[Kind, str, str]  # what it may be, its default, why it changes nothing
 
@@ -15,6 +15,7 @@ BY_OUTCOME = "what counts as a failure is said by the caller: success, failure, 
 BY_REPLY = "what is retried is said by the participant's reply: `failed` is, `refused` is not"
 BY_WAIT = "pauses are said by waitDuration and exponentialBackoffMultiplier"
 AT_CALLERS = "it is for the side that calls"
+OF_CLIENT = "it is iopt_client's own, for the side that calls"
 OF_SPRING = "it is for Spring's own beans"
 
 CLASSES = many(CLASS)
@@ -46,6 +47,9 @@ CALLERS: Mapping[str, Mapping[str, Field]] = {
         "consumeResultBeforeRetryAttempt": (CLASS, "", BY_REPLY),
         "intervalBiFunction": (CLASS, "", BY_WAIT),
         "failAfterMaxAttempts": (FLAG, "false", AT_CALLERS),
+        "maxDuration": (duration(1), "", OF_CLIENT),
+        "budgetPercent": (number(0, 100, above=True), "", OF_CLIENT),
+        "budgetFloor": (whole(0), "3", OF_CLIENT),
         "ignoreClassBindingExceptions": (FLAG, "false", OF_SPRING),
         "eventConsumerBufferSize": _EVENTS,
     },

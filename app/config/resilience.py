@@ -23,7 +23,7 @@ FAMILIES = (
     "resilience4j.timelimiter",
 )
 
-LONGEST_S = 3_600  # of a TIME_BASED window: it is stored, with 20 bytes for each second
+LONGEST_S = 3_600  # of a TIME_BASED window: it is stored, with some bytes for each second
 PERCENT = number(1, 100)
 CALLS = whole(1, 100_000)
 MULTIPLIER = number(0, 1_000, above=True)
