@@ -1,30 +1,46 @@
-"""call-outcomes -> fleet.decide -> breakers -> breaker-transitions, breaker-states"""
+"""breaker-acts, call-outcomes -> acts.act, fleet.decide -> breakers -> breaker-transitions, breaker-states, audit"""
 
 from collections.abc import Iterable, Iterator
 
-from app.domain import fleet as domain
+from app.domain import acts, fleet
+from app.domain.audit import Audit
 from app.domain.breaker import Policy
-from app.domain.calls import CallOutcome
-from app.domain.fleet import Fleet
+from app.domain.calls import BreakerAct, BreakerState, CallOutcome, Transition
+from app.domain.fleet import Effect, Fleet, Terms
+from app.domain.scopes import Scopes
 from app.engine.processor import Change, Due, Out, Reading, Record, processor
-from app.wire.topics import BREAKER_STATES, BREAKER_TRANSITIONS, CALL_OUTCOMES
-from tables.breaker import breakers, policies
+from app.wire.topics import AUDIT, BREAKER_ACTS, BREAKER_STATES, BREAKER_TRANSITIONS, CALL_OUTCOMES
+from tables.breaker import breakers, policies, scopes
 
 
-@processor(CALL_OUTCOMES, keeps=breakers, reads=(policies,), row="breaker", timers=True)
-def judge_calls(
-    fleet: Fleet | None, value: CallOutcome | Due, record: Record, policies: Reading[Policy]
+@processor(BREAKER_ACTS, keeps=breakers, reads=(policies, scopes), row="breaker", first=True)
+def act_on_breakers(
+    kept: Fleet | None, value: BreakerAct, record: Record, policies: Reading[Policy], scopes: Reading[Scopes]
 ) -> Change[Fleet]:
-    policy = policies[record.key]
+    kept, effects = acts.act(kept, value, record.at_ms, record.now_ms, Terms(policies, scopes))
+    return kept, carried(effects)
+
+
+@processor(CALL_OUTCOMES, keeps=breakers, reads=(policies, scopes), row="breaker", timers=True)
+def judge_calls(
+    kept: Fleet | None, value: CallOutcome | Due, record: Record, policies: Reading[Policy], scopes: Reading[Scopes]
+) -> Change[Fleet]:
+    terms = Terms(policies, scopes)
     if isinstance(value, Due):
-        fleet, changes = domain.expire(fleet, record.key, record.now_ms, policy)
+        kept, effects = fleet.expire(kept, record.key, record.now_ms, terms)
     else:
-        fleet, changes = domain.decide(fleet, value, record.at_ms, policy)
-    return fleet, announce(changes)
+        kept, effects = fleet.decide(kept, value, record.at_ms, record.now_ms, terms)
+    return kept, carried(effects) if effects else ()
 
 
-def announce(changes: Iterable[domain.Change]) -> Iterator[Out]:
-    for transition, state in changes:
-        change_id = f"{state.breaker}#{state.seq}"
-        yield Out(BREAKER_TRANSITIONS, transition.breaker, transition, change_id)
-        yield Out(BREAKER_STATES, state.breaker, state, change_id)
+def carried(effects: Iterable[Effect]) -> Iterator[Out]:
+    for effect in effects:
+        match effect:
+            case Transition():
+                yield Out(BREAKER_TRANSITIONS, effect.breaker, effect, f"{effect.breaker}#{effect.seq}")
+            case BreakerState():
+                yield Out(BREAKER_STATES, effect.breaker, effect, f"{effect.breaker}#{effect.seq}")
+            case Audit():
+                yield Out(AUDIT, effect.actor, effect, effect.act_id)
+            case _:
+                yield Out(BREAKER_STATES, effect.breaker, None)

@@ -52,7 +52,9 @@ def _interval(entries: Instance, said: Mapping[str, Any]) -> Interval | None:
 
 
 def breaker_scopes(bound: Bound, service: str) -> Scopes:
-    return Scopes(bound.get("iopt.breakers.*.scopes", service), bound.get("iopt.breakers.*.most", service))
+    kept = bound.get("iopt.breakers.*.scopes", service)
+    named = (name for name in layers.named(bound, BREAKER) if service_of(name) == service and scope_of(name) in kept)
+    return Scopes(kept, bound.get("iopt.breakers.*.most", service), tuple(named))
 
 
 def retry_policy(bound: Bound, participant: str) -> RetryPolicy:

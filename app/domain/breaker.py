@@ -198,7 +198,7 @@ def _sized(breaker: Breaker, policy: Policy) -> tuple[Window, int]:
 
 
 def _weigh(breaker: Breaker, now_ms: int, policy: Policy, fraction: float) -> Step:
-    exceeded = _exceeded(breaker.window, policy)
+    exceeded = exceeding(breaker.window, policy)
     if exceeded is None or breaker.state is OPEN:
         return breaker, ()
     if breaker.state is HALF_OPEN:
@@ -215,7 +215,7 @@ def _weigh(breaker: Breaker, now_ms: int, policy: Policy, fraction: float) -> St
     return breaker, events + changes
 
 
-def _exceeded(window: Window, policy: Policy) -> int | None:
+def exceeding(window: Window, policy: Policy) -> int | None:
     """Which rates have reached their thresholds, FAILED | SLOW; None below the minimum number of calls."""
     if not window.enough(policy.minimum_number_of_calls):
         return None

@@ -22,7 +22,11 @@ class State(StrEnum):
 
 
 class CallOutcome(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, kw_only=True):
-    """One call (`outcome`), or at most a second of calls (`counts`). `at` is evidence, never time."""
+    """One call (`outcome`), or at most a second of calls (`counts`). `at` is evidence, never time.
+
+    `client` is the process that reports, `opens_until_at` says that a CLOSED breaker is to open until then whatever
+    its rates (transitionOnResult), `seen_seq` the newest state of the service's own breaker that was seen.
+    """
 
     service: Annotated[str, msgspec.Meta(min_length=1)]
     outcome: str | None = None
@@ -38,6 +42,8 @@ class CallOutcome(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, kw_
     from_at: int | None = None
     to_at: int | None = None
     seen_seq: int | None = None
+    client: str | None = None
+    opens_until_at: int | None = None
 
     def __post_init__(self) -> None:
         if (self.outcome is None) == (self.counts is None):
@@ -87,7 +93,11 @@ class Transition(msgspec.Struct, frozen=True, gc=False, kw_only=True):
 
 
 class BreakerState(msgspec.Struct, frozen=True, gc=False, kw_only=True):
-    """The newest state, for clients and for every worker; an older `seq` is ignored."""
+    """The newest state, for clients and for every worker; an older `seq` is ignored.
+
+    `permits`, by client: how many calls it may begin in HALF_OPEN before `permits_until_at` by its own clock; those of
+    an older state are void.
+    """
 
     breaker: str
     service: str
@@ -102,3 +112,5 @@ class BreakerState(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     config_version: int
     seq: int
     at: int
+    permits: dict[str, int] = {}
+    permits_until_at: int | None = None

@@ -73,7 +73,7 @@ class Due(NamedTuple):
 
 
 class Out(msgspec.Struct, frozen=True, gc=False):
-    """One record to send. Without an id it gets one derived from the record that caused it.
+    """One record to send. Without an id it gets one derived from the record that caused it. No value: a tombstone.
 
     `trace` is the context that it gets where that record had none, `subject` what it is about, where
     its key does not say it.

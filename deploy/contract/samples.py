@@ -107,6 +107,7 @@ def breaker_samples() -> list[Sample]:
         duration_ms=120,
         at=AT,
         error="ConnectTimeout",
+        client="order-7f9c",
     )
     folded = CallOutcome(
         service=service,
@@ -116,6 +117,7 @@ def breaker_samples() -> list[Sample]:
         from_at=AT,
         to_at=AT + 900,
         seen_seq=7,
+        client="order-7f9c",
     )
     act = BreakerAct(
         act_id="act-1", service=service, breaker=service, act="force-open", reason="maintenance", actor="ops", at=AT
@@ -154,12 +156,25 @@ def breaker_samples() -> list[Sample]:
         seq=8,
         at=AT,
     )
+    trying = msgspec.structs.replace(
+        state,
+        state=State.HALF_OPEN,
+        since_at=AT + 30_001,
+        until_at=None,
+        failure_rate=-1.0,
+        slow_call_rate=-1.0,
+        seq=9,
+        at=AT + 30_001,
+        permits={"order-7f9c": 5, "cart-1b22": 5},
+        permits_until_at=AT + 40_001,
+    )
     return [
         Sample("call-outcome", CALL_OUTCOMES, service, "call-1", single),
         Sample("call-outcome-folded", CALL_OUTCOMES, service, "call-2", folded),
         Sample("breaker-act", BREAKER_ACTS, service, act.act_id, act),
         Sample("breaker-transition", BREAKER_TRANSITIONS, service, f"{service}#8", transition),
         Sample("breaker-state", BREAKER_STATES, service, f"{service}#8", state),
+        Sample("breaker-state-half-open", BREAKER_STATES, service, f"{service}#9", trying),
     ]
 
 

@@ -15,6 +15,7 @@ from app.domain.breaker import Breaker
 from app.domain.calls import Sighting, State
 from app.domain.fleet import Fleet, Kept, Totals
 from app.domain.messages import Error
+from app.domain.permits import Client, Round
 from app.domain.saga_state import Entry, Open, Progress, Saga, StepState, Wait
 from app.domain.saga_state import State as SagaState
 from app.domain.window import CountWindow, TimeWindow
@@ -98,6 +99,10 @@ OPENED = Kept(
     Sighting(at=1_790_000_000_001, outcome="failure", caller="orders", error="timeout"),
     Sighting(at=1_790_000_000_002),
     Totals(40, 5_000, 2, 61_000, 1, 9, 7),
+    used_at=1_790_000_000_003,
+    changed_at=1_790_000_000_000,
+    slow_ms=60_000,
+    permitted=3,
 )
 
 TIMED = Kept(
@@ -111,7 +116,22 @@ TIMED = Kept(
     ),
 )
 
-FLEET = Fleet({"payment-service": OPENED, "payment-service:op:charge": TIMED})
+TRIED = Kept(
+    Breaker(State.HALF_OPEN, 1_790_000_000_000, window=CountWindow(3), opens=1, seq=4),
+    round=Round(4, 1_790_000_000_000, 1_790_000_010_000, {"order-1": 2, "cart-1": 1}),
+)
+
+FLEET = Fleet(
+    {"payment-service": OPENED, "payment-service:op:charge": TIMED, "payment-service:from:cart-service": TRIED},
+    ("service", "operation", "caller"),
+    {
+        "order-1": Client("order-service", 1_790_000_000_003, 1_790_000_000_002),
+        "cart-1": Client(None, 1_790_000_000_004),
+    },
+    ("act-1", "act-2"),
+    seq=5,
+    refused=2,
+)
 
 GOLDEN: list[tuple[Table[Any], Any, str]] = [
     (
@@ -144,12 +164,17 @@ GOLDEN: list[tuple[Table[Any], Any, str]] = [
     (
         breakers,
         FLEET,
-        "0100000001a0c45156609182af7061796d656e742d73657276696365949aa44f50454ecf000001a0c4506c00cf000001"
+        "0100000001a0c4509ae09683af7061796d656e742d73657276696365999aa44f50454ecf000001a0c4506c00cf000001"
         "a0c4515660c397000a04020201c40400010203050002000984a26174cf000001a0c4506c01a76f7574636f6d65a76661"
         "696c757265a663616c6c6572a66f7264657273a56572726f72a774696d656f757481a26174cf000001a0c4506c029728"
-        "cd138802cdee48010907b97061796d656e742d736572766963653a6f703a636861726765949aa44f50454ecf000001a0"
-        "c4506c00cf000001a0c4515660c39d013ccd0131020201ce6ab13b830201000002c406af020102010000000000048080"
-        "9700000000000000",
+        "cd138802cdee48010907cf000001a0c4506c03cf000001a0c4506c00cdea6003c0b97061796d656e742d736572766963"
+        "653a6f703a636861726765999aa44f50454ecf000001a0c4506c00cf000001a0c4515660c39d013ccd0131020201ce6a"
+        "b13b830201000002c406af020102010000000000048080970000000000000000000000c0d9217061796d656e742d7365"
+        "72766963653a66726f6d3a636172742d73657276696365999aa948414c465f4f50454ecf000001a0c4506c0000c29700"
+        "0300000000c400000001000480809700000000000000000000009404cf000001a0c4506c00cf000001a0c450931082a7"
+        "6f726465722d3102a6636172742d310193a773657276696365a96f7065726174696f6ea663616c6c657282a76f726465"
+        "722d3193ad6f726465722d73657276696365cf000001a0c4506c03cf000001a0c4506c02a6636172742d3193c0cf0000"
+        "01a0c4506c040092a56163742d31a56163742d320502",
     ),
 ]
 

@@ -2,14 +2,10 @@
 
 import pytest
 
-from agents.breaker import judge_calls
 from app.domain.breaker import Policy
 from app.domain.calls import CallOutcome
-from app.domain.fleet import Fleet
-from app.engine.driver import EPOCH_MS, Driver
-from app.engine.processor import PROCESSORS
-from app.wire.topics import BREAKER_STATES, BREAKER_TRANSITIONS, CALL_OUTCOMES
-from tables.breaker import breakers, policies
+from app.wire.topics import BREAKER_STATES, CALL_OUTCOMES
+from tests.support.breakers import Breakers
 
 POLICIES = {
     "payment-service": Policy(
@@ -29,48 +25,34 @@ POLICIES = {
 
 
 @pytest.fixture(params=[False, True], ids=["batch", "careful"])
-def driver(request) -> Driver:
-    processors = [p for p in PROCESSORS if p.run is judge_calls]
-    return Driver(processors, settings={policies: lambda name: POLICIES.get(name, Policy())}, careful=request.param)
+def row(request) -> Breakers:
+    return Breakers(POLICIES, careful=request.param)
 
 
-def send(driver: Driver, service: str, *outcomes: str) -> None:
-    for outcome in outcomes:
-        driver.send(CALL_OUTCOMES, service, CallOutcome(service=service, outcome=outcome, caller="orders"))
-
-
-def moves(driver: Driver) -> list[tuple[str, str, str, str, int]]:
-    return [(key, t.from_, t.to, t.cause, t.at - EPOCH_MS) for key, t in driver.outputs(BREAKER_TRANSITIONS)]
-
-
-def states(fleet: Fleet) -> dict[str, str]:
-    return {name: kept.breaker.state for name, kept in fleet.breakers.items()}
-
-
-def test_a_failing_service_is_shut_off_probed_and_let_in_again(driver):
-    send(driver, "payment-service", *["success"] * 5, *["failure"] * 5)
-    driver.advance("31s")
-    send(driver, "payment-service", "success", "success", "failure")
-    assert moves(driver) == [
+def test_a_failing_service_is_shut_off_tried_and_let_in_again(row):
+    row.calls("payment-service", *["success"] * 5, *["failure"] * 5)
+    row.advance("31s")
+    row.calls("payment-service", "success", "success", "failure")
+    assert row.moves == [
         ("payment-service", "CLOSED", "OPEN", "failure-rate", 0),
         ("payment-service", "OPEN", "HALF_OPEN", "wait", 31_000),
         ("payment-service", "HALF_OPEN", "CLOSED", "trial", 31_000),
     ]
-    key, state = driver.outputs(BREAKER_STATES)[-1]
+    key, state = row.outputs(BREAKER_STATES)[-1]
     assert (key, state.state, state.seq, state.until_at) == ("payment-service", "CLOSED", 3, None)
 
 
-def test_a_service_without_a_policy_of_its_own_has_resilience4js_defaults(driver):
-    send(driver, "inventory-service", *["timeout"] * 99)
-    assert moves(driver) == []
-    send(driver, "inventory-service", "timeout")
-    assert moves(driver) == [("inventory-service", "CLOSED", "OPEN", "failure-rate", 0)]
+def test_a_service_without_a_policy_of_its_own_has_resilience4js_defaults(row):
+    row.calls("inventory-service", *["timeout"] * 99)
+    assert row.moves == []
+    row.calls("inventory-service", "timeout")
+    assert row.moves == [("inventory-service", "CLOSED", "OPEN", "failure-rate", 0)]
 
 
-def test_with_the_automatic_transition_time_alone_moves_it(driver):
-    send(driver, "courier-service", "failure")
-    driver.advance("20s")
-    assert moves(driver) == [
+def test_with_the_automatic_transition_time_alone_moves_it(row):
+    row.calls("courier-service", "failure")
+    row.advance("20s")
+    assert row.moves == [
         ("courier-service", "CLOSED", "OPEN", "failure-rate", 0),
         ("courier-service", "OPEN", "HALF_OPEN", "wait", 5_000),
         ("courier-service", "HALF_OPEN", "OPEN", "wait", 12_000),
@@ -78,22 +60,41 @@ def test_with_the_automatic_transition_time_alone_moves_it(driver):
     ]
 
 
-def test_each_service_has_a_breaker_of_its_own(driver):
-    send(driver, "payment-service", *["failure"] * 10)
-    send(driver, "inventory-service", "success")
-    assert {service: states(fleet) for service, fleet in driver.table(breakers).items()} == {
-        "payment-service": {"payment-service": "OPEN"},
-        "inventory-service": {"inventory-service": "CLOSED"},
-    }
+def test_each_service_has_a_breaker_of_its_own(row):
+    row.calls("payment-service", *["failure"] * 10)
+    row.calls("inventory-service", "success")
+    assert row.states("payment-service") == {"payment-service": "OPEN"}
+    assert row.states("inventory-service") == {"inventory-service": "CLOSED"}
 
 
-def test_every_record_has_a_fate(driver):
-    send(driver, "payment-service", "success", "rejected", "postponed")
-    driver.send(CALL_OUTCOMES, "payment-service", CallOutcome(service="payment-service", counts={"failure": 50}))
-    driver.send(CALL_OUTCOMES, "payment-service", b'{"service":"payment-service"}')
-    [letter] = driver.dead(CALL_OUTCOMES)
-    assert letter.reason == "undecodable"
-    fates = {(fate, reason): count for (_, fate, reason), count in driver.fates.items()}
-    assert sum(fates.values()) == 5
-    assert fates["passed-over", "folded-counts"] == fates["passed-over", "unknown-outcome"] == 1
-    assert driver.table(breakers)["payment-service"].breakers["payment-service"].breaker.not_permitted == 1
+def test_a_second_of_calls_in_one_record_counts_as_each_alone(row):
+    row.folded("payment-service", {"success": 5, "failure": 3, "timeout": 2, "rejected": 4})
+    [move] = row.moves
+    assert move[:4] == ("payment-service", "CLOSED", "OPEN", "failure-rate")
+    breaker = row.kept("payment-service")["payment-service"].breaker
+    assert (breaker.window.failed, breaker.window.buffered, breaker.not_permitted) == (5, 10, 4)
+
+
+def test_folded_calls_from_before_a_change_count_only_where_the_change_was_seen(row):
+    row.calls("courier-service", "failure")
+    at = row.now_ms
+    for seen_seq in (None, 0):
+        row.folded("courier-service", {"failure": 2}, from_at=at - 900, to_at=at, seen_seq=seen_seq)
+    assert row.fates[CALL_OUTCOMES.name, "passed-over", "crosses-change"] == 2
+    row.folded("courier-service", {"failure": 2}, from_at=at - 900, to_at=at, seen_seq=1)
+    row.folded("courier-service", {"failure": 2}, from_at=at, to_at=at + 900)
+    assert row.kept("courier-service")["courier-service"].totals.failed == 5
+
+
+def test_every_record_has_a_fate(row):
+    row.calls("payment-service", "success", "rejected", "postponed")
+    row.folded("payment-service", {"success": 1_001})
+    row.folded("payment-service", {"success": 1}, from_at=0, to_at=1_001)
+    row.send(CALL_OUTCOMES, "payment-service", b'{"service":"payment-service"}')
+    row.send(CALL_OUTCOMES, "a:op:b", CallOutcome(service="a:op:b", outcome="success"))
+    letters = row.dead(CALL_OUTCOMES)
+    assert [letter.reason for letter in letters] == ["invalid", "invalid", "undecodable", "invalid"]
+    fates = {(fate, reason): count for (_, fate, reason), count in row.fates.items()}
+    assert sum(fates.values()) == 7
+    assert fates["passed-over", "unknown-outcome"] == 1
+    assert row.kept("payment-service")["payment-service"].breaker.not_permitted == 1

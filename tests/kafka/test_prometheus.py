@@ -9,12 +9,11 @@ import pytest
 import pytest_asyncio
 
 from app.domain.breaker import Policy
-from app.domain.calls import CallOutcome
-from app.domain.fleet import decide
 from app.domain.ids import saga_id
 from app.domain.saga_state import Saga, State
 from app.telemetry.metrics import CATALOGUE, Counter, Gauge, Histogram
 from deploy.grafana import expressions
+from tests.support.fleets import Row
 from tests.support.prometheus import CONFIG, program, prometheus
 from tests.support.web import OneWorker, site
 
@@ -41,9 +40,10 @@ def busy_worker() -> OneWorker:
         origin_topic=None,
         origin_key=None,
     )
-    call = CallOutcome(service="payment-service", outcome="failure")
+    row = Row(Policy(minimum_number_of_calls=1), service="payment-service")
+    row.call("failure", 0)
     worker.tables["sagas"] = {saga.id: saga}
-    worker.tables["breakers"] = {call.service: decide(None, call, 0, Policy(minimum_number_of_calls=1))[0]}
+    worker.tables["breakers"] = {row.service: row.fleet}
     return worker
 
 

@@ -4,8 +4,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from app.domain.breaker import Breaker, Policy
-from app.domain.calls import CallOutcome, State
-from app.domain.kept import Kept, decide, due, expire
+from app.domain.calls import State, Transition
+from app.domain.fleet import due
+from tests.support.fleets import Row
 
 policies = st.builds(
     Policy,
@@ -32,16 +33,17 @@ ALLOWED = {
 class BreakerMachine(RuleBasedStateMachine):
     @initialize(policy=policies)
     def deploy(self, policy: Policy) -> None:
-        self.policy, self.kept, self.now_ms = policy, Kept(Breaker(since_at=1_000)), 1_000
+        self.row, self.now_ms = Row(policy), 1_000
         self.calls: list[tuple[bool, bool]] = []  # the model: failed and slow, since the window was last emptied
         self.seq = 0
+        self.row.call("ignored", 1_000)
 
     @rule(ms=st.integers(1, 10))
     def time_passes(self, ms: int) -> None:
         self.now_ms += ms
-        due_ms = due(self.kept)
+        due_ms = due(self.row.fleet)
         if due_ms is not None and due_ms <= self.now_ms:
-            self._take(expire(self.kept, "s", self.now_ms, self.policy))
+            self._take(self.row.fire(self.now_ms))
             if self.breaker.state is State.HALF_OPEN:
                 self.calls = []
 
@@ -53,24 +55,28 @@ class BreakerMachine(RuleBasedStateMachine):
     @rule(outcome=st.sampled_from(["success", "failure", "timeout"]), duration_ms=st.sampled_from([None, 5, 6]))
     def a_call_ends(self, outcome: str, duration_ms: int | None) -> None:
         before = self.breaker
-        call = CallOutcome(service="s", outcome=outcome, duration_ms=duration_ms)
-        judged = decide(self.kept, call, self.now_ms, self.policy)
-        if any(change.transition.to is State.HALF_OPEN for change in judged[1]):
+        effects = self.row.call(outcome, self.now_ms, duration_ms=duration_ms)
+        if any(isinstance(effect, Transition) and effect.to is State.HALF_OPEN for effect in effects):
             self.calls = []
         self.calls.append((outcome != "success", duration_ms == 6))
-        self._take(judged)
+        self._take(effects)
         if before.state is State.OPEN and self.now_ms <= before.until_at:
             assert self.breaker.state is State.OPEN
 
     @rule(outcome=st.sampled_from(["rejected", "ignored"]))
     def a_call_is_not_made(self, outcome: str) -> None:
-        window = self.breaker.window
-        self._take(decide(self.kept, CallOutcome(service="s", outcome=outcome), self.now_ms, self.policy))
-        assert self.breaker.window == window
+        before = self.breaker
+        effects = self.row.call(outcome, self.now_ms)
+        asks = outcome == "rejected" and before.state is State.OPEN and self.now_ms > before.until_at
+        assert bool(effects) == asks
+        if asks:
+            self.calls = []
+        else:
+            assert self.breaker.window == before.window
+        self._take(effects)
 
-    def _take(self, decision) -> None:
-        self.kept, changes = decision
-        for transition, published in changes:
+    def _take(self, effects) -> None:
+        for transition, published in zip(effects[::2], effects[1::2], strict=True):
             self.seq += 1
             assert transition.cause in ALLOWED[transition.from_, transition.to]
             assert transition.seq == published.seq == self.seq
@@ -85,20 +91,20 @@ class BreakerMachine(RuleBasedStateMachine):
         """By the model's own sums: what the newest calls were, and which threshold they met."""
         calls = self.calls[-transition.buffered_calls :]
         failed, slow = (sum(column) * 100 / len(calls) for column in zip(*calls, strict=True))
-        failing = failed >= self.policy.failure_rate_threshold
-        slowing = slow >= self.policy.slow_call_rate_threshold
+        failing = failed >= self.row.policy.failure_rate_threshold
+        slowing = slow >= self.row.policy.slow_call_rate_threshold
         assert (transition.to is State.OPEN) == (failing or slowing)
         assert transition.cause == "trial" or (transition.cause == "failure-rate") == failing
-        assert len(calls) >= min(self.policy.minimum_number_of_calls, self._size(transition.from_))
+        assert len(calls) >= min(self.row.policy.minimum_number_of_calls, self._size(transition.from_))
 
     def _size(self, state: State) -> int:
         if state is State.CLOSED:
-            return self.policy.sliding_window_size
-        return self.policy.permitted_number_of_calls_in_half_open_state
+            return self.row.policy.sliding_window_size
+        return self.row.policy.permitted_number_of_calls_in_half_open_state
 
     @property
     def breaker(self) -> Breaker:
-        return self.kept.breaker
+        return self.row.kept.breaker
 
     @invariant()
     def the_window_holds_the_newest_calls(self) -> None:
@@ -113,9 +119,9 @@ class BreakerMachine(RuleBasedStateMachine):
     def a_verdict_is_never_left_open(self) -> None:
         """CLOSED never stands above a threshold, HALF_OPEN never has all its probes."""
         if self.breaker.state is State.CLOSED:
-            failed, slow = self.breaker.window.rates(self.policy.minimum_number_of_calls)
-            assert failed < self.policy.failure_rate_threshold
-            assert slow < self.policy.slow_call_rate_threshold
+            failed, slow = self.breaker.window.rates(self.row.policy.minimum_number_of_calls)
+            assert failed < self.row.policy.failure_rate_threshold
+            assert slow < self.row.policy.slow_call_rate_threshold
         if self.breaker.state is State.HALF_OPEN:
             assert self.breaker.window.buffered < self._size(State.HALF_OPEN)
 

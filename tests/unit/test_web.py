@@ -7,11 +7,11 @@ from aiohttp import web
 from prometheus_client.parser import text_string_to_metric_families as families
 
 from app.domain.breaker import Policy
-from app.domain.calls import CallOutcome
-from app.domain.fleet import Fleet, decide
+from app.domain.fleet import Fleet
 from app.telemetry import metrics
 from app.web.server import serve
 from app.web.service import Component, Health, Status
+from tests.support.fleets import Row
 from tests.support.web import UP, OneWorker, site
 
 
@@ -27,10 +27,11 @@ async def served(worker):
 
 
 def called(service: str, policy: Policy, *outcomes: str) -> Fleet:
-    fleet = None
+    row = Row(policy, service=service)
     for at_ms, outcome in enumerate(outcomes):
-        fleet, _ = decide(fleet, CallOutcome(service=service, outcome=outcome), at_ms, policy)
-    return fleet
+        row.call(outcome, at_ms)
+    assert row.fleet
+    return row.fleet
 
 
 async def test_the_actuator_names_what_it_has(served):

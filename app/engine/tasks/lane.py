@@ -72,7 +72,8 @@ class Runtime(NamedTuple):
             name = topic.name
             made = out.id or f"{cause or record.place}/{len(encoded)}"
             envelope = Envelope(made, out.subject or out.key, record.now_ms, self.source)
-            value, headers = topic.codec.encode(out.value, envelope)
+            tombstone = out.value is None
+            value, headers = (None, []) if tombstone else topic.codec.encode(out.value, envelope)
             if context := record.trace or out.trace:
                 headers.append(("traceparent", context))
             if checked and out.key == record.key and self.counts.get(name) == self.counts.get(record.topic):
@@ -80,7 +81,7 @@ class Runtime(NamedTuple):
             else:
                 key = out.key.encode()
                 number = partition_of(key, self.count(name))
-            if len(value) + len(key) > plain:
+            if value is not None and len(value) + len(key) > plain:
                 self.limits.check(name, key, value, headers)
             encoded.append(Encoded(name, number, key, value, headers))
         return encoded
