@@ -87,6 +87,7 @@ class Trial:
             self.ready()
         wanted = expected(self.scenario)
         self.until_out(wanted, within_s)
+        self.until_read(within_s)
         self.stop()
         assert_equal(wanted, found(self.kafka, self.scenario))
         self._assert_positions()
@@ -114,6 +115,14 @@ class Trial:
         for topic, by_key in counts.items():
             self._until_written(topic, sum(len(of) for of in by_key.values()), working, within_s)
 
+    def until_read(self, within_s: float) -> None:
+        """What gives rise to nothing, a deletion at the end, is to be seen by nothing but its position."""
+        last = last_offsets(self.kafka, self.scenario.sources)
+        wait_for(lambda: last == self._positions(), "the last positions", within_s)
+
+    def _positions(self) -> dict[tuple[str, int], int]:
+        return {at: offset for at, offset in self.kafka.committed(self.group).items() if offset > 0}
+
     def _until_written(self, topic: str, count: int, working: list[Process], within_s: float) -> None:
         def enough(records: list[Written]) -> bool:
             for worker in working:
@@ -131,7 +140,7 @@ class Trial:
             for number, rows in logs.items():
                 logged |= {(topic, number): at for topic, at in content(rows)[1].items() if at}
                 self._assert_stores(f"{processor.row}-{number}", rows)
-        group = {at: offset for at, offset in self.kafka.committed(self.group).items() if offset > 0}
+        group = self._positions()
         assert_same("positions of the group beside the changelogs'", logged, group)
         assert_same("positions of the group beside the topics'", last_offsets(self.kafka, self.scenario.sources), group)
 
