@@ -60,6 +60,11 @@ class CircuitBreaker(Part):
         return self._steps.member.told
 
     @property
+    def asked_at(self) -> int:
+        """When a call was first refused that the fleet would have to permit; 0: none since it was heard last."""
+        return self._steps.member.asked_at
+
+    @property
     def policy(self) -> Policy:
         return self._steps.policy
 

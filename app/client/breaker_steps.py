@@ -15,6 +15,7 @@ from ..domain.breaker import Breaker, Outcome, Policy, State, Verdict
 from ..domain.breaker_events import Event as Told
 from ..domain.calm import calm, succeeded
 from ..domain.member import Member
+from ..domain.scopes import service_of
 from .alarm import Alarm
 from .breaker_events import BreakerEvents, Success
 from .clock import Clock
@@ -103,7 +104,7 @@ class Steps:
             nonlocal permitted
             after, permitted, events = members.permit(member, now_ms, self.policy)
             if not permitted and self.listener:
-                asks = after.asked_at == now_ms and not member.asked_at
+                asks = after.asked_at > member.asked_at
                 self.listener.ended(self.name, Call("rejected", now_ms, about=about, urgent=asks), after.seen_seq())
             return after, events
 
@@ -111,8 +112,11 @@ class Steps:
         return seq if permitted else None
 
     def judged(self, ended: Ended, duration_ns: int, seq: int, about: Any) -> None:
-        """With a call that has ended."""
+        """With a call that has ended. One that a narrower breaker of the service did not permit was not made."""
         judge, error = self.judge, ended.error
+        if isinstance(error, CallNotPermitted) and self._is_kin(error.name):
+            self.step(lambda member, now_ms: self._refused(members.release(member, seq), now_ms, about))
+            return
         verdict = judge.result(ended.result) if error is None else judge.error(error)
         opens_until = judge.opens_until(verdict, ended, self.clock.wall_ms())
         told = "" if error is None else f"{type(error).__name__}: {error}"
@@ -136,6 +140,14 @@ class Steps:
             return members.record(member, outcome, now_ms, self.policy, self.clock.random())
 
         self.step(record)
+
+    def _is_kin(self, name: str) -> bool:
+        return name != self.name and service_of(name) == service_of(self.name)
+
+    def _refused(self, member: Member, now_ms: int, about: Any) -> Step:
+        if self.listener:
+            self.listener.ended(self.name, Call("rejected", now_ms, about=about), member.seen_seq())
+        return member, ()
 
     def given_up(self, seq: int) -> None:
         self.step(lambda member, _: (members.release(member, seq), ()))

@@ -1,0 +1,226 @@
+"""Outcomes to Kafka and states from it, through aiokafka: a thread of its own, in which an event loop lives.
+
+Needs the extra `kafka`. After a fork, make another one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import logging
+import threading
+from collections import deque
+from collections.abc import Coroutine
+from concurrent.futures import Future
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+
+from .fleet import Fleet, Limits
+from .report import AT_EXIT_MS, Headers, Report
+from .scope import Who
+
+if TYPE_CHECKING:
+    from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+
+STATES = "iopt.breaker-states"
+MOST = 10_000  # records that wait to be sent
+LONGEST_MS = 10_000  # that one waits for an answer
+PROBE_S = 1.0
+AGAIN_S = 1.0
+
+T = TypeVar("T")
+log = logging.getLogger("iopt_client")
+
+
+class NoRoom(Exception):
+    """More waits to be sent than is kept."""
+
+
+class Unreached(Exception):
+    """Kafka did not answer in time."""
+
+
+class Waiting(NamedTuple):
+    since_s: float
+    topic: str
+    key: bytes
+    value: bytes
+    headers: Headers
+
+
+class Record(NamedTuple):
+    key: bytes
+    value: bytes | None
+
+
+def connect(
+    bootstrap_servers: str, who: Who, *, single: bool = False, limits: Limits | None = None, **options: Any
+) -> Fleet:
+    """A fleet that tells and hears through Kafka until the process ends, and has 2 s to say the last of it then."""
+    transport = KafkaTransport(bootstrap_servers, **options)
+    fleet = Fleet(transport.poll, Report(transport.send, who, single=single), limits=limits)
+    fleet.start()
+
+    def leave() -> None:
+        fleet.close()
+        transport.close(AT_EXIT_MS)
+
+    atexit.register(leave)
+    return fleet
+
+
+class KafkaTransport:
+    """`options`: as of AIOKafkaProducer and AIOKafkaConsumer both, such as `security_protocol`.
+
+    `lost` counts records that were taken, and of which Kafka did not say in time that it has them.
+    """
+
+    def __init__(self, bootstrap_servers: str, *, states: str = STATES, **options: Any) -> None:
+        self.lost = self._flying = 0
+        self._options = {"bootstrap_servers": bootstrap_servers, "request_timeout_ms": LONGEST_MS, **options}
+        self._states = states
+        self._outbox: deque[Waiting] = deque()
+        self._consumer: AIOKafkaConsumer | None = None
+        self._topics: set[str] = set()
+        self._probed_s = float("-inf")
+        self._read_once = False
+        self._loop = asyncio.new_event_loop()
+        self._more = asyncio.Event()
+        threading.Thread(target=self._run, name="iopt-kafka", daemon=True).start()
+
+    def send(self, topic: str, key: bytes, value: bytes, headers: Headers) -> None:
+        """At once; NoRoom where too much waits already."""
+        if len(self._outbox) >= MOST:
+            raise NoRoom
+        self._outbox.append(Waiting(self._loop.time(), topic, key, value, headers))
+        self._loop.call_soon_threadsafe(self._more.set)
+
+    def poll(self, within_ms: int) -> list[Record]:
+        """States that are new, the oldest ones first; none where all are read. Raises Unreached."""
+        try:
+            return self._wait(self._polled(within_ms / 1000), within_ms / 1000 + LONGEST_MS / 1000)
+        except Exception as error:
+            raise Unreached(str(error)) from error
+
+    def close(self, within_ms: int) -> None:
+        """Waits that long for what is still to be sent."""
+        try:
+            self._wait(self._closed(), within_ms / 1000)
+        except Exception as error:  # noqa: BLE001  # what is not sent by now is lost, and nobody waits longer
+            log.debug("Kafka was left before all was sent: %s", error)
+        self._loop.call_soon_threadsafe(self._loop.stop)
+
+    def _wait(self, answer: Coroutine[Any, Any, T], within_s: float) -> T:
+        future: Future[T] = asyncio.run_coroutine_threadsafe(answer, self._loop)
+        try:
+            return future.result(within_s)
+        finally:
+            future.cancel()
+
+    def _run(self) -> None:
+        asyncio.set_event_loop(self._loop)
+        sending = self._loop.create_task(self._send_all())
+        self._loop.run_forever()
+        sending.cancel()
+
+    async def _send_all(self) -> None:
+        producer = await self._producer()
+        while True:
+            self._more.clear()
+            while self._outbox:
+                waiting = self._outbox.popleft()
+                if self._loop.time() - waiting.since_s < LONGEST_MS / 1000:
+                    await self._send(producer, waiting)
+                else:
+                    self.lost += 1
+            await self._more.wait()
+
+    async def _send(self, producer: AIOKafkaProducer, waiting: Waiting) -> None:
+        _, topic, key, value, headers = waiting
+        self._flying += 1
+        try:
+            await self._known(producer, topic)
+            sent = await producer.send(topic, value=value, key=key, headers=list(headers))
+        except Exception as error:  # noqa: BLE001  # whatever it is, the next one may be sent
+            log.debug("an outcome was not sent: %r", error)
+            self._flying -= 1
+            self.lost += 1
+        else:
+            sent.add_done_callback(self._sent)
+
+    def _sent(self, done: asyncio.Future[Any]) -> None:
+        self._flying -= 1
+        self.lost += done.cancelled() or done.exception() is not None
+
+    async def _producer(self) -> AIOKafkaProducer:
+        """Started, however long Kafka is away."""
+        from aiokafka import AIOKafkaProducer  # noqa: PLC0415  # an extra
+
+        while True:
+            producer = AIOKafkaProducer(acks="all", **self._options)  # its partitions are those of murmur2, as Java's
+            try:
+                await producer.start()
+            except Exception as error:  # noqa: BLE001  # it is asked again as long as the process lives
+                log.debug("Kafka is not in reach: %r", error)
+                await producer.stop()
+                await asyncio.sleep(AGAIN_S)
+            else:
+                return producer
+
+    async def _known(self, producer: AIOKafkaProducer, topic: str) -> None:
+        """Returns when the topic is there: to ask for its partitions before could create it, with the wrong number."""
+        while topic not in self._topics:
+            self._topics = (await producer.client.fetch_all_metadata()).topics()
+            if topic not in self._topics:
+                await asyncio.sleep(AGAIN_S)
+
+    async def _polled(self, within_s: float) -> list[Record]:
+        consumer = self._consumer or await self._consumer_begun()
+        await self._probe(consumer)
+        if not consumer.subscription():
+            await asyncio.sleep(within_s)
+            return []
+        found = await consumer.getmany(timeout_ms=int(within_s * 1000))
+        if not found and not self._read_once:
+            found = await self._first(consumer)
+        return [Record(each.key or b"", each.value) for records in found.values() for each in records]
+
+    async def _first(self, consumer: AIOKafkaConsumer) -> dict[Any, list[Any]]:
+        """At the start no records may mean that they were not fetched yet."""
+        ends = await consumer.end_offsets(consumer.assignment())
+        for partition, end in ends.items():
+            if await consumer.position(partition) < end:
+                found: dict[Any, list[Any]] = await consumer.getmany(timeout_ms=LONGEST_MS // 4)
+                return found
+        self._read_once = bool(ends)
+        return {}
+
+    async def _consumer_begun(self) -> AIOKafkaConsumer:
+        from aiokafka import AIOKafkaConsumer  # noqa: PLC0415  # an extra
+
+        consumer = AIOKafkaConsumer(
+            isolation_level="read_committed", auto_offset_reset="earliest", enable_auto_commit=False, **self._options
+        )
+        try:
+            await consumer.start()
+        except BaseException:
+            await consumer.stop()
+            raise
+        self._consumer = consumer
+        return consumer
+
+    async def _probe(self, consumer: AIOKafkaConsumer) -> None:
+        """Raises where Kafka is away. That no record comes does not say so: none may come for days."""
+        if self._loop.time() - self._probed_s < PROBE_S:
+            return
+        if not consumer.subscription():
+            if self._states in await asyncio.wait_for(consumer.topics(), LONGEST_MS / 1000):
+                consumer.subscribe([self._states])
+        elif partitions := consumer.assignment():
+            await asyncio.wait_for(consumer.end_offsets(partitions), LONGEST_MS / 1000)
+        self._probed_s = self._loop.time()
+
+    async def _closed(self) -> None:
+        while self._outbox or self._flying:  # noqa: ASYNC110  # asked for once in a process's life
+            await asyncio.sleep(0.01)
+        if self._consumer:
+            await self._consumer.stop()
