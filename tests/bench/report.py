@@ -31,6 +31,7 @@ TITLES = {
     "w3": "W3: latency of W2's step at 1,000 records/s",
     "w4": "W4: cold start from the changelog",
     "w5": "W5: the order saga, everything on",
+    "breakers": "Breakers: 110 services, everything on",
     "latency": "Latency at 10, 50 and 80 % of the most that it keeps up with",
     "workers": "Scale: workers",
     "inflight": "Scale: sagas in flight",
@@ -47,6 +48,9 @@ NOTES = {
     "w3": "From the intended send to the output at a read_committed consumer. Who does not keep up waits ever longer.",
     "w4": "The start is all before the first look at the changelog; the restore ends when the last task is ready.",
     "w5": "All sagas have ended. Nothing else does the same, so the ratio is to the rate of Kafka Streams on W2.",
+    "breakers": """\
+Single outcomes of calls, first as many as it takes, then at a steady rate while some twenty breakers a second get the
+failure that opens them: how soon a reader of committed records sees it (aim: p99 of 100 ms).""",
     "latency": """\
 Open loop: sent at intended times, and waits count from there. The most that it keeps up with is the highest rate tried
 whose last output came within a second, with sender and reader on the same machine.""",
@@ -66,6 +70,7 @@ DRAWN: dict[str, Callable[[Any], str]] = {
     "w2": tables.throughput,
     "w3": tables.w3,
     "w4": tables.w4,
+    "breakers": tables.breakers,
     "latency": tables.levels,
     "workers": lambda found: tables.curves(found, "workers"),
     "inflight": tables.inflight,

@@ -11,6 +11,7 @@ from typing import Any, Generic, TypeVar
 
 import msgspec
 
+from tests.bench.breakers import Breakers
 from tests.bench.cost import Profile
 from tests.bench.latency import Latency, Levels
 from tests.bench.orders import Phase
@@ -30,6 +31,7 @@ KINDS: dict[str, Any] = {
     "w3": dict[str, list[Latency]],
     "w4": dict[str, list[Cold]],
     "w5": list[list[Phase]],
+    "breakers": list[Breakers],
     "latency": dict[str, Levels],
     "workers": Curves,
     "inflight": dict[str, dict[int, Cold]],

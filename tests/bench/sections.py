@@ -9,6 +9,7 @@ from functools import cache
 from typing import TypeVar
 
 from tests.bench import oracle, workloads
+from tests.bench.breakers import Breakers, breakers
 from tests.bench.cluster import Cluster, Failed
 from tests.bench.contender import US, Contender, product
 from tests.bench.cost import Profile, profile
@@ -26,6 +27,7 @@ from tests.bench.tuning import Tried, tried
 R = TypeVar("R")
 CALLS, SAGAS, ORDERS, UNDER_WAY = 1_000_000, 100_000, 20_000, 1_000_000
 TIMED = f"{US}, with the timer index"
+OUTCOMES, OUTCOMES_A_S = 500_000, 50_000
 PACED_S, LOADED_S, PAUSED_S = 20.0, 12.0, 25.0
 
 
@@ -122,6 +124,14 @@ class Sections:
             say(f"w5, round {number + 1}: {found[-1]}")
         return found
 
+    def breakers(self) -> list[Breakers]:
+        seconds = LOADED_S * 2 / min(self.scale, 4)
+        found = []
+        for number in range(self.rounds):
+            found.append(breakers(self.cluster, OUTCOMES // self.scale, OUTCOMES_A_S, seconds))
+            say(f"breakers, round {number + 1}: {found[-1]}")
+        return found
+
     def latency(self) -> dict[str, Levels]:
         seconds, hot = LOADED_S / min(self.scale, 3), 100_000 // self.scale
         return self._each("latency", self.peers.best_of("w3"), lambda one: levels(one, self.cluster, seconds, hot))
@@ -197,6 +207,7 @@ SECONDS = {
     "w3": 500,
     "w4": 330,
     "w5": 120,
+    "breakers": 180,
     "latency": 300,
     "workers": 100,
     "inflight": 180,

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from statistics import median
 from typing import Any
 
+from tests.bench.breakers import Breakers
 from tests.bench.contender import STREAMS
 from tests.bench.cost import Profile
 from tests.bench.latency import Latency, Levels
@@ -181,6 +182,30 @@ def w5(runs: Sequence[Sequence[Phase]], of_streams: float | None) -> str:
 
 def both_phases(run: Sequence[Phase]) -> float:
     return sum(phase.records for phase in run) / sum(phase.records / phase.rate for phase in run)
+
+
+def breakers(runs: Sequence[Breakers]) -> str:
+    floods, seen = [run.flood for run in runs], [run.visible for run in runs]
+    taken = (
+        f"{floods[0].records:,}",
+        middle(flood.rate for flood in floods),
+        middle((flood.own_us for flood in floods), 1),
+        f"{median(flood.broker_us for flood in floods):.1f}",
+        f"{max(flood.rss_mb for flood in floods):.0f}",
+    )
+    shown = (
+        f"{seen[0].rate:,.0f}",
+        f"{sum(one.probes for one in seen):,}",
+        middle((one.p50_ms for one in seen), 1),
+        middle((one.p99_ms for one in seen), 1),
+        f"{median(one.own_percent for one in seen):.0f}",
+        f"{median(one.broker_percent for one in seen):.0f}",
+        f"{max(one.late_ms for one in seen):.1f}",
+        verdict(seen),
+    )
+    flooded = table(("outcomes", "records/s", "CPU us/record", "broker's", "peak RSS MB"), [taken])
+    heads = ("outcomes/s", "opened", "p50 ms", "p99 ms", "CPU %", "broker's", "sent late by, p99 ms", "each once")
+    return flooded + table(heads, [shown])
 
 
 def curves(of: Curves, what: str) -> str:

@@ -9,6 +9,7 @@ from xml.etree import ElementTree
 import pytest
 
 from tests.bench import report
+from tests.bench.breakers import Breakers, Visible
 from tests.bench.contender import US
 from tests.bench.cost import Profile
 from tests.bench.latency import LEVELS, Latency, Levels
@@ -42,6 +43,9 @@ FOUND: dict[str, Any] = {
     "w3": {US: [waits(20)], THEM: [waits(120)]},
     "w4": {US: [cold(1_000_000, 320_000)], f"{US}, timed": [cold(1_000_000, 210_000)], THEM: [cold(1_000_000, 9e4)]},
     "w5": [[Phase("starts", 20_000, 40_000, 20, 3, 200), Phase("replies", 80_000, 80_000, 11, 3, 220)]],
+    "breakers": [
+        Breakers(Phase("calls", 500_000, 90_000, 9, 2, 120), Visible(50_000, 440, 30.0, 60.0, 50.0, 30.0, 2.0, ""))
+    ],
     "latency": {US: Levels(60_000, {percent: waits(percent) for percent in LEVELS})},
     "workers": {US: {1: measured(150_000), 2: measured(180_000)}},
     "inflight": {US: {1_000: cold(1_000, 1e5), 1_000_000: cold(1_000_000, 3e5)}},
