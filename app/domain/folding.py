@@ -62,7 +62,7 @@ def crosses(outcome: CallOutcome, kept: Kept, seen_seq: int | None) -> bool:
     """Whether some of the calls may be from before a change of state that the reporter had not seen."""
     if outcome.from_at is None or outcome.from_at >= kept.changed_at:
         return False
-    return seen_seq != kept.breaker.seq
+    return seen_seq is None or seen_seq < kept.changed_seq
 
 
 def quiet(breaker: Breaker, call: Call, count: int, policy: Policy) -> int:

@@ -51,10 +51,9 @@ class Judging:
 
     def record(self, call: Call, client: str | None, seen_seq: int | None) -> None:
         self.kept, after, moved = one.recorded(self.name, self.kept, call, self.at_ms, self.policy)
+        self._answer(1, client, seen_seq)
         if moved:
             self._follow(after, moved)
-        elif self.kept.round:
-            self.kept = replace(self.kept, round=self.kept.round.answered(client, 1, seen_seq))
 
     def record_all(self, runs: Sequence[Run], client: str | None, seen_seq: int | None) -> None:
         """As many times `record`, one after the other, without as many steps."""
@@ -66,9 +65,9 @@ class Judging:
                 self.lend_again(client)
                 left -= 1
                 if at_once := quiet(self.kept.breaker, call, left, self.policy):
-                    kept = repeated(self.kept, call, at_once, self.at_ms, self.policy)
-                    still = kept.round.answered(client, at_once, seen_seq) if kept.round else None
-                    self.kept, left = replace(kept, round=still), left - at_once
+                    self.kept = repeated(self.kept, call, at_once, self.at_ms, self.policy)
+                    self._answer(at_once, client, seen_seq)
+                    left -= at_once
 
     def ask(self, seen_seq: int | None) -> None:
         """A call that ended, or that was not permitted, after the wait in OPEN; one from before it does not ask."""
@@ -99,20 +98,20 @@ class Judging:
 
     def lend_again(self, asking: str | None) -> None:
         """What was not answered in time, and what nobody had: to those that ask now."""
-        kept, lent = self.kept, self.kept.round
-        if kept.breaker.state is not HALF_OPEN or (lent and self.now_ms < lent.over_at):
+        breaker = self.kept.breaker
+        since_at = max(breaker.since_at - 1, self.at_ms - permits.LEASE_MS - permits.SKEW_MS)
+        if breaker.state is not HALF_OPEN or self._out():
             return
-        since_at = kept.breaker.since_at
-        if lent:
-            since_at = lent.begun_at
-            kept = replace(kept, breaker=replace(kept.breaker, free=kept.breaker.free + lent.out), round=None)
-        self.kept = kept
-        if kept.breaker.free > 0 and self._lend(next_round(self.clients, since_at, self._caller(), asking), ahead=1):
+        if lent := self.kept.lent:
+            since_at, breaker = lent.begun_at, replace(breaker, free=breaker.free + lent.out)
+        if lent or self.kept.round:
+            self.kept = replace(self.kept, breaker=breaker, round=None)
+        if breaker.free > 0 and self._lend(next_round(self.clients, since_at, self._caller(), asking), ahead=1):
             self.publish()
 
     def renew(self) -> None:
         """Tell of another policy; not while permits are out, which a newer state makes void."""
-        if self.kept.round is None:
+        if self.kept.lent is None:
             breaker = self.kept.breaker
             self.kept = replace(self.kept, breaker=replace(breaker, seq=breaker.seq + 1))
             self.publish()
@@ -134,13 +133,23 @@ class Judging:
             self.effects.append(told)
         if after.state is not OPEN:
             kept = replace(kept, first_failure=NOBODY, last_failure=NOBODY)
-        self.kept = replace(kept, breaker=after, changed_at=self.at_ms, round=None)
+        self.kept = replace(kept, breaker=after, changed_at=self.at_ms, changed_seq=after.seq)
         self._enter(before.since_at)
 
     def _enter(self, since_at: int) -> None:
-        if self.kept.breaker.state is HALF_OPEN:
+        if self.kept.breaker.state is HALF_OPEN and not self._out():
             self._lend(first_round(self.clients, since_at, self.at_ms, self._caller()), ahead=0)
         self.publish()
+
+    def _answer(self, calls: int, client: str | None, seen_seq: int | None) -> None:
+        lent = self.kept.round
+        if lent and self.kept.breaker.state is HALF_OPEN:
+            self.kept = replace(self.kept, round=lent.answered(client, calls, seen_seq))
+
+    def _out(self) -> bool:
+        """Whether permits are, even of an earlier HALF_OPEN."""
+        lent = self.kept.round
+        return lent is not None and self.now_ms < lent.over_at
 
     def _lend(self, clients: Sequence[str], *, ahead: int) -> bool:
         """All free permits, under the state of now or the next one. Not without a client."""

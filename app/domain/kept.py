@@ -15,7 +15,7 @@ from .calls import CallOutcome, Sighting, State
 from .interval import MIDDLE, drawn
 from .permits import Round
 
-CLOSED, OPEN = State.CLOSED, State.OPEN
+HALF_OPEN = State.HALF_OPEN
 NOBODY = Sighting()
 
 
@@ -37,8 +37,9 @@ class Totals(msgspec.Struct, frozen=True, array_like=True, gc=False):
 class Kept(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """A breaker, and who saw the first and the newest failure since its window was last without one.
 
-    `used_at` is when a call was last reported, `changed_at` when its state was last left or begun anew (0: never),
-    `slow_ms` and `permitted` what was last published of its policy.
+    `used_at` is when a call was last reported; `changed_at` and `changed_seq` tell when its state last began
+    (0: with the breaker), `slow_ms` and `permitted` what was last published of its policy. `round` may be left from an
+    earlier HALF_OPEN.
     """
 
     breaker: Breaker = Breaker()
@@ -47,9 +48,16 @@ class Kept(msgspec.Struct, frozen=True, array_like=True, gc=False):
     totals: Totals = Totals()
     used_at: int = 0
     changed_at: int = 0
+    changed_seq: int = 0
     slow_ms: int = 0
     permitted: int = 0
     round: Round | None = None
+
+    @property
+    def lent(self) -> Round | None:
+        """Permits of this HALF_OPEN."""
+        lent = self.round
+        return lent if lent and self.breaker.state is HALF_OPEN and lent.seq >= self.changed_seq else None
 
 
 class Call(NamedTuple):
@@ -70,7 +78,7 @@ def metrics(kept: Kept, now_ms: int, policy: Policy) -> Metrics:
 def due(kept: Kept) -> int | None:
     """When a state ends without a call, or permits are lent again."""
     timed = machine.due(kept.breaker)
-    if kept.round is None:
+    if kept.round is None or kept.breaker.state is not HALF_OPEN:
         return timed
     return kept.round.over_at if timed is None else min(timed, kept.round.over_at)
 
@@ -125,6 +133,7 @@ def recorded(name: str, kept: Kept, call: Call, at_ms: int, policy: Policy) -> t
         totals,
         at_ms,
         kept.changed_at,
+        kept.changed_seq,
         kept.slow_ms,
         kept.permitted,
         kept.round,

@@ -1,8 +1,8 @@
 """Who may try a service in HALF_OPEN, where nobody can ask for each call: permits lent to clients for a while.
 
 All that are free are lent at once, in a round that ends when each is answered, or when its time is over by every
-clock. Only then are those that were not answered lent again: so never more are out than were free in the beginning, as
-long as clocks differ by less than SKEW_MS. A call that outlasts its round is taken for lost.
+clock. Only then does the next round begin, in this HALF_OPEN or a later one: so never more trial calls are out than the
+policy permits, as long as clocks differ by less than SKEW_MS. A call that outlasts its round is taken for lost.
 """
 
 from __future__ import annotations
@@ -47,9 +47,12 @@ class Round(msgspec.Struct, frozen=True, array_like=True, gc=False):
         return sum(self.permits.values())
 
     def answered(self, client: str | None, count: int, seen_seq: int | None) -> Round | None:
-        """With so many calls of that client ended; None once no permit is out. What saw an older state is no answer."""
+        """With so many calls of that client ended; None once no permit is out.
+
+        Only a call that is known to have begun under this round or later is an answer.
+        """
         held = self.permits.get(client, 0) if client else 0
-        if not held or (seen_seq is not None and seen_seq < self.seq):
+        if not held or seen_seq is None or seen_seq < self.seq:
             return self
         permits = _without(self.permits, client)
         if client and held > count:
@@ -76,21 +79,22 @@ def noted(
 
 
 def first_round(clients: Clients, since_at: int, at_ms: int, caller: str | None) -> list[str]:
-    """Those that were seen lately: first those that were rejected since then, each the newest first."""
-    lately = [
-        (client.rejected_at if client.rejected_at >= since_at else 0, client.seen_at, name)
+    """Those that were rejected since then, the newest first; where there are none, those that were seen lately."""
+    lately = {
+        name: client
         for name, client in clients.items()
         if at_ms - client.seen_at <= LATELY_MS and caller in (None, client.caller)
-    ]
-    return [name for *_, name in sorted(lately, reverse=True)]
+    }
+    asked = sorted(((c.rejected_at, name) for name, c in lately.items() if c.rejected_at >= since_at), reverse=True)
+    return [name for _, name in asked] or list(reversed(lately))
 
 
 def next_round(clients: Clients, since_at: int, caller: str | None, asking: str | None) -> list[str]:
-    """The one that asks now, and those that were rejected since then, the newest first."""
+    """The one that asks now, and those that were rejected after that instant, the newest first."""
     found = [
         (client.rejected_at, name)
         for name, client in clients.items()
-        if (client.rejected_at >= since_at or name == asking) and caller in (None, client.caller)
+        if (client.rejected_at > since_at or name == asking) and caller in (None, client.caller)
     ]
     return sorted((name for _, name in sorted(found, reverse=True)), key=lambda name: name != asking)
 

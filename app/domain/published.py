@@ -48,7 +48,7 @@ def transition(name: str, kept: Kept, event: Event, seq: int, policy: Policy) ->
 
 
 def state(name: str, kept: Kept, at_ms: int, policy: Policy) -> BreakerState:
-    breaker, lent = kept.breaker, kept.round
+    breaker, lent = kept.breaker, kept.lent
     failure_rate, slow_call_rate = breaker.window.rates(policy.minimum_number_of_calls)
     return BreakerState(
         breaker=name,

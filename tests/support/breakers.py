@@ -9,7 +9,7 @@ from agents import breaker as row
 from app.domain.audit import Audit
 from app.domain.breaker import Policy
 from app.domain.calls import BreakerAct, BreakerState, CallOutcome, State
-from app.domain.fleet import Kept
+from app.domain.fleet import Fleet, Kept
 from app.domain.scopes import Scopes
 from app.engine.driver import EPOCH_MS, Driver
 from app.engine.processor import PROCESSORS
@@ -74,8 +74,11 @@ class Breakers(Driver):
     def audit(self) -> list[Audit]:
         return [audit for _, audit in self.outputs(AUDIT)]
 
+    def fleet(self, service: str) -> Fleet:
+        return self.table(breakers)[service]
+
     def kept(self, service: str) -> dict[str, Kept]:
-        return self.table(breakers)[service].breakers
+        return self.fleet(service).breakers
 
     def states(self, service: str) -> dict[str, State]:
         return {name: kept.breaker.state for name, kept in self.kept(service).items()}
