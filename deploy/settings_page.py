@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from app.config.catalogue import CATALOGUE
+from app.config.kafka import FIELDS as OF_KAFKA
 from app.config.keys import WITHOUT_EFFECT, Effect, Key
 from app.config.resilience import FAMILIES
 
@@ -15,8 +16,13 @@ HEADING = "## Every setting\n"
 
 def tables() -> str:
     """Each setting once: those of this service, Resilience4j's by family, then what is passed over or refused."""
-    own = [key for key in CATALOGUE if not key.name.startswith(FAMILIES)]
+    others = {name for field in OF_KAFKA for name in field.names if name != field.name}
+    own = [key for key in CATALOGUE if not key.name.startswith(FAMILIES) and key.name not in others]
     parts = [_table("setting", ((key.name, key) for key in own if key.effect is Effect.USED))]
+    of_kafka = (
+        (f"`{field.name}`", f"`{name}`") for field in OF_KAFKA for name in field.names[1 : len(field.spellings)]
+    )
+    parts.append("### The same, as Kafka names it\n\n" + _rows(("setting", "also"), of_kafka))
     for family in FAMILIES:
         begin = f"{family}.instances.*."
         fields = ((key.name.removeprefix(begin), key) for key in CATALOGUE if key.name.startswith(begin))

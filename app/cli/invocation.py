@@ -54,13 +54,14 @@ class Invocation:
             raise click.ClickException(str(error)) from error
 
     def kafka(self, work: Callable[[Admin], Awaitable[T]]) -> T:
+        from app.engine.broker.access import Access
         from app.engine.broker.admin import Refused, connected
 
         logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # what it would say is said by the refusal
         logging.getLogger("asyncio").setLevel(logging.CRITICAL)
 
         async def run() -> T:
-            async with connected(self.settings.bootstrap) as admin:
+            async with connected(Access(self.settings.bootstrap, self.settings.security)) as admin:
                 return await work(admin)
 
         try:

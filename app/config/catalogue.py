@@ -6,6 +6,7 @@ everything below. A key that is `IDLE` is accepted because files that run elsewh
 
 from __future__ import annotations
 
+from app.config.kafka import KAFKA
 from app.config.keys import Key, idle, refused
 from app.config.resilience import RESILIENCE
 from app.config.units import TEXT, duration, many, matching, only, size, whole, word
@@ -15,8 +16,6 @@ HOST_AND_PORT = matching(r"[^\s,:/]+:\d{1,5}|\[[0-9a-fA-F:]+\]:\d{1,5}", "host:p
 ADVERTISED = matching(r"http://([^\s/:]+|\[[0-9a-fA-F:]+\])(:\d{1,5})?", "http://host or http://host:port")
 TOPIC = matching(r"[A-Za-z0-9._-]{1,249}", "a topic's name (letters, digits, `.`, `_`, `-`)")
 NAME = matching(r"[a-z][a-z0-9-]{0,62}", "a name of lower case letters, digits and `-`")
-PLAINTEXT = word("PLAINTEXT", unsupported=("SSL", "SASL_PLAINTEXT", "SASL_SSL"))
-NO_TLS = "TLS and SASL are not supported yet: only PLAINTEXT listeners"
 
 SPRING = (
     Key(
@@ -57,19 +56,7 @@ SPRING = (
         None,
         "always read_committed",
     ),
-    Key("spring.kafka.security.protocol", PLAINTEXT, None, "how brokers are spoken to"),
-    Key("spring.kafka.properties.security.protocol", PLAINTEXT, None, "the same, as Kafka names it"),
-    Key("spring.kafka.consumer.security.protocol", PLAINTEXT, None, "the same, of the consumer"),
-    Key("spring.kafka.producer.security.protocol", PLAINTEXT, None, "the same, of the producer"),
-    refused("spring.kafka.ssl.**", NO_TLS),
-    refused("spring.kafka.jaas.**", NO_TLS),
-    refused("spring.kafka.properties.ssl.**", NO_TLS),
-    refused("spring.kafka.properties.sasl.**", NO_TLS),
-    *(
-        refused(f"spring.kafka.{side}{below}.**", NO_TLS)
-        for side in ("consumer", "producer")
-        for below in (".ssl", ".properties.ssl", ".properties.sasl")
-    ),
+    *KAFKA,
     Key("spring.profiles.include", many(TEXT), "", "profiles that are active too"),
     Key("spring.profiles.default", many(TEXT), "default", "profiles where none is active"),
     Key("spring.profiles.group.*", many(TEXT), None, "profiles that this one brings with it"),

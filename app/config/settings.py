@@ -10,6 +10,7 @@ from app.config.bound import Bound, Value
 from app.config.effective import effective
 from app.config.errors import SettingsRefused
 from app.config.resilience import BREAKER
+from app.config.security import Reading, Security
 from app.domain.breaker import Policy
 from app.domain.participant import Participant, usual
 from app.domain.retry import RetryPolicy
@@ -30,6 +31,7 @@ class Settings:
 
     application: str
     bootstrap_servers: tuple[str, ...]
+    security: Security
     group_id: str
     auto_offset_reset: str
     host: str
@@ -93,13 +95,16 @@ class Settings:
 
 def build(bound: Bound) -> Settings:
     """Raises SettingsRefused with all that is wrong."""
-    problems = [*bound.problems, *policies.problems(bound)]
-    notices = (*bound.notices, *policies.notices(bound))
+    reading = Reading(bound)
+    security = reading.security()
+    problems = [*bound.problems, *policies.problems(bound), *reading.problems]
+    notices = (*bound.notices, *policies.notices(bound), *reading.notices)
     if problems:
         raise SettingsRefused(problems, notices)
     return Settings(
         application=bound.get("spring.application.name"),
         bootstrap_servers=bound.get("spring.kafka.bootstrap-servers"),
+        security=security,
         group_id=bound.get("spring.kafka.consumer.group-id"),
         auto_offset_reset=bound.get("spring.kafka.consumer.auto-offset-reset"),
         host=bound.get("server.address"),

@@ -9,6 +9,8 @@ from socket import gethostname
 from typing import Any
 from urllib.parse import urlsplit
 
+from app.config.security import OPEN, Security
+from app.engine.broker.access import Access
 from app.engine.processor import Processor, View
 from app.engine.transactions.committer import Pace
 from app.wire.topics import Sources, Topic
@@ -24,6 +26,7 @@ class Plan:
     group: str
     processors: Sequence[Processor]
     data: Path
+    security: Security = OPEN
     named: Mapping[Sources, Sequence[Topic]] = field(default_factory=dict)
     settings: Mapping[View[Any], Callable[[str], Any]] = field(default_factory=dict)
     needs: Sequence[Topic] = ()  # beside what the processors read: what they write
@@ -43,6 +46,10 @@ class Plan:
     port_is_fixed: bool = False
     advertised: str = ""  # URL under which other workers reach this one; without a port its own is meant
     leave: bool = False  # the group at the end, instead of coming back within the session
+
+    @property
+    def access(self) -> Access:
+        return Access(self.bootstrap, self.security)
 
 
 def advertised(url: str, host: str, port: int) -> str:

@@ -24,6 +24,7 @@ from app.engine.fatal import fatal
 from app.engine.group import group
 from app.engine.group.assignment import Means, Place
 from app.engine.group.assignor import TaskAssignor, me_of
+from app.engine.group.credentials import credentials
 from app.engine.group.group import Coordinator, FencedInstanceIdError, Watch
 from app.engine.group.recovery import Refused
 from app.engine.group.rollcall import RollCall
@@ -99,8 +100,8 @@ class Worker:
         self.slot = take(plan.data)
         if self.port is not None:
             startup.check_port(plan.host, self.port)
-        self.client = AIOKafkaClient(bootstrap_servers=plan.bootstrap, request_timeout_ms=15_000, retry_backoff_ms=50)
-        await startup.reach(self.client, plan.bootstrap)
+        self.client = AIOKafkaClient(**plan.access.arguments, request_timeout_ms=15_000, retry_backoff_ms=50)
+        await startup.reach(self.client, plan.access)
         self.transactions = await startup.choose_version(self.client)
         log.info("transactions_chosen", version=self.transactions.__name__)
         await self._topics()
@@ -179,6 +180,7 @@ class Worker:
         app = faust.App(
             plan.group,
             broker=f"kafka://{plan.bootstrap.replace(',', ';')}",
+            broker_credentials=credentials(plan.security),
             datadir=str(directory),
             store="memory://",
             web_enabled=False,

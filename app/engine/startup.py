@@ -9,13 +9,10 @@ from importlib.metadata import version
 from importlib.util import find_spec
 
 from aiokafka.client import AIOKafkaClient, CoordinationType
-from aiokafka.errors import (
-    IncompatibleBrokerVersion,
-    KafkaConnectionError,
-    KafkaError,
-)
+from aiokafka.errors import IncompatibleBrokerVersion, KafkaError
 
-from app.engine.broker import protocol
+from app.engine.broker import admission, protocol
+from app.engine.broker.access import Access
 from app.engine.broker.cluster import ask_any
 from app.engine.broker.codes import UNREACHABLE
 from app.engine.broker.transaction_requests import InitProducerId
@@ -45,10 +42,6 @@ class NotReady(Exception):
     """The worker refuses to start; the message says what is wrong and what was expected."""
 
 
-class NoBroker(KafkaError):  # type: ignore[misc]
-    """Not refused, since a restart helps once the brokers are back."""
-
-
 def check_packages() -> None:
     """Their private attributes are used, so exactly these versions. Raises NotReady."""
     for package, wanted in PINNED.items():
@@ -70,14 +63,12 @@ def check_port(host: str, port: int) -> None:
             ) from error
 
 
-async def reach(client: AIOKafkaClient, bootstrap: str) -> None:
-    """Raises NoBroker."""
+async def reach(client: AIOKafkaClient, access: Access) -> None:
+    """Raises NoBroker, NotReady."""
     try:
-        await client.bootstrap()
-    except KafkaConnectionError as error:
-        raise NoBroker(
-            f"no Kafka broker answers at {bootstrap} (spring.kafka.bootstrap-servers, IOPT_KAFKA)"
-        ) from error
+        await admission.reach(client, access)
+    except admission.TurnedAway as turned_away:
+        raise NotReady(str(turned_away)) from turned_away
 
 
 async def reach_group(client: AIOKafkaClient, group: str) -> None:

@@ -30,6 +30,7 @@ def plan_of(settings: Settings, own: Sequence[Definition], *, leave: bool = Fals
     starting = routes_of(own)
     return Plan(
         bootstrap=settings.bootstrap,
+        security=settings.security,
         group=settings.group_id,
         processors=[
             processor for processor in PROCESSORS if processor.run.__module__ in {row.__name__ for row in ROWS}

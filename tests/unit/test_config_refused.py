@@ -81,13 +81,9 @@ def refusal(tmp_path: Path, text: str, **env: str) -> str:
             "expected a list, each the name of a class",
         ),
         (
-            "spring: {kafka: {security: {protocol: SASL_SSL}}}",
-            "application.yml:1: spring.kafka.security.protocol=SASL_SSL is not supported; expected PLAINTEXT",
-        ),
-        (
-            "spring.kafka.properties.sasl.jaas.config: secret",
-            "application.yml:1: spring.kafka.properties.sasl.jaas.config is not supported: TLS and SASL are not "
-            "supported yet: only PLAINTEXT listeners",
+            "spring: {kafka: {security: {protocol: TLS}}}",
+            "application.yml:1: spring.kafka.security.protocol='TLS': expected PLAINTEXT or SSL or SASL_PLAINTEXT or "
+            "SASL_SSL",
         ),
         (
             "spring.kafka.bootstrap-servers: [a:1, b]",

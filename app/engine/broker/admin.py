@@ -15,7 +15,8 @@ from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import KafkaConnectionError, KafkaError, ProducerFenced
 from aiokafka.structs import TopicPartition
 
-from app.engine.broker import cluster
+from app.engine.broker import admission, cluster
+from app.engine.broker.access import Access
 from app.wire.codec import Headers
 from app.wire.topics import Topic
 
@@ -49,8 +50,8 @@ class RawOut(NamedTuple):
 class Admin:
     """Made by `connected`."""
 
-    def __init__(self, bootstrap: str, client: AIOKafkaClient) -> None:
-        self.bootstrap, self.client = bootstrap, client
+    def __init__(self, access: Access, client: AIOKafkaClient) -> None:
+        self.access, self.client = access, client
 
     async def topics(self) -> dict[str, int]:
         """Partitions by topic, of all that there are."""
@@ -58,7 +59,7 @@ class Admin:
         return {name: len(found.partitions_for_topic(name) or ()) for name in found.topics()}
 
     async def configs(self, topics: Sequence[str]) -> dict[str, dict[str, str]]:
-        admin = AIOKafkaAdminClient(bootstrap_servers=self.bootstrap)
+        admin = AIOKafkaAdminClient(**self.access.arguments)
         await admin.start()
         try:
             asked = [ConfigResource(ConfigResourceType.TOPIC, name) for name in topics]
@@ -124,7 +125,7 @@ class Admin:
 
     async def send(self, outs: Iterable[RawOut]) -> None:
         """Each on its own; returns when all are acknowledged."""
-        producer = AIOKafkaProducer(bootstrap_servers=self.bootstrap, acks="all", enable_idempotence=True)
+        producer = AIOKafkaProducer(**self.access.arguments, acks="all", enable_idempotence=True)
         await producer.start()
         try:
             await _send_all(producer, outs)
@@ -135,7 +136,7 @@ class Admin:
     async def sender(self, transactional_id: str) -> AsyncIterator[Sender]:
         """Whoever had the id before is fenced, and what it had open is aborted: when this returns, both hold."""
         producer = AIOKafkaProducer(
-            bootstrap_servers=self.bootstrap,
+            **self.access.arguments,
             transactional_id=transactional_id,
             acks="all",
             max_request_size=LONGEST_REQUEST,
@@ -161,7 +162,7 @@ class Admin:
     @asynccontextmanager
     async def _reader(self, isolation: str) -> AsyncIterator[AIOKafkaConsumer]:
         reader = AIOKafkaConsumer(
-            bootstrap_servers=self.bootstrap,
+            **self.access.arguments,
             isolation_level=isolation,
             enable_auto_commit=False,
             fetch_max_wait_ms=POLL_MS,
@@ -192,16 +193,18 @@ async def _send_all(producer: AIOKafkaProducer, outs: Iterable[RawOut]) -> None:
 
 
 @asynccontextmanager
-async def connected(bootstrap: str) -> AsyncIterator[Admin]:
-    """Raises Refused where no broker answers, and for what a broker refuses."""
-    client = AIOKafkaClient(bootstrap_servers=bootstrap)
+async def connected(access: Access) -> AsyncIterator[Admin]:
+    """Raises Refused where no broker answers or lets this client in, and for what a broker refuses."""
+    client = AIOKafkaClient(**access.arguments)
     try:
-        await client.bootstrap()
-        yield Admin(bootstrap, client)
+        await admission.reach(client, access)
+        yield Admin(access, client)
+    except (admission.TurnedAway, admission.NoBroker) as error:
+        raise Refused(error.args[0]) from error
     except KafkaConnectionError as error:
-        raise Refused(f"no Kafka broker answers at {bootstrap} (spring.kafka.bootstrap-servers, IOPT_KAFKA)") from error
+        raise Refused(f"no Kafka broker answers at {access.bootstrap} any more: {error}") from error
     except KafkaError as error:
-        raise Refused(f"the broker at {bootstrap} says {type(error).__name__}: {error}") from error
+        raise Refused(f"the broker at {access.bootstrap} says {type(error).__name__}: {error}") from error
     finally:
         await client.close()
 
