@@ -112,6 +112,12 @@ IOPT = (
         "where other workers reach this one's HTTP, its own port if none; else server.address, or the host's name",
     ),
     Key(
+        "iopt.http-token",
+        TEXT,
+        None,
+        "bearer token that whoever changes anything over HTTP must show; needed where server.address is not local",
+    ),
+    Key(
         "iopt.data-dir",
         TEXT,
         "var/iopt",

@@ -37,6 +37,7 @@ class Settings:
     host: str
     port: int
     advertised_url: str
+    http_token: str = field(repr=False)  # empty: none
     port_is_fixed: bool  # IOPT_PORT: taken as it is, whatever the worker's slot
     partitions: int
     replication_factor: int
@@ -81,6 +82,10 @@ class Settings:
         """The services that `resilience4j.circuitbreaker.instances` names, by their own breakers or those below."""
         return tuple(dict.fromkeys(map(service_of, layers.named(self._bound, BREAKER))))
 
+    def instances(self, family: str) -> tuple[str, ...]:
+        """The names that `resilience4j.<family>.instances` has, as `retry`."""
+        return tuple(layers.named(self._bound, f"resilience4j.{family}"))
+
     def retry_policy(self, participant: str) -> RetryPolicy:
         return policies.retry_policy(self._bound, participant)
 
@@ -110,6 +115,7 @@ def build(bound: Bound) -> Settings:
         host=bound.get("server.address"),
         port=bound.get("server.port"),
         advertised_url=bound.get("iopt.advertised-url") or "",
+        http_token=bound.get("iopt.http-token") or "",
         port_is_fixed=bound.origin("server.port") == "IOPT_PORT",
         partitions=bound.get("iopt.partitions"),
         replication_factor=bound.get("iopt.replication-factor"),

@@ -12,14 +12,20 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import TypeVar
 
 from prometheus_client import CollectorRegistry
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    Metric,
+    SummaryMetricFamily,
+)
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.process_collector import ProcessCollector
 
 Labels = tuple[str, ...]
 L = TypeVar("L", bound=tuple[str, ...])
 
-CATALOGUE: dict[str, Counter | Gauge | Histogram] = {}
+CATALOGUE: dict[str, Counter | Gauge | Histogram | Summary] = {}
 
 
 class Declared:
@@ -51,6 +57,10 @@ class Counter(Declared):
         except KeyError:
             self._check(labels)
             self._counts[labels] = n
+
+    def replace(self, counts: Mapping[L, int]) -> None:
+        """All label sets at once, where the counts are kept elsewhere."""
+        self._counts = dict(counts.items())
 
     def samples(self) -> Mapping[Labels, float]:
         return self._counts.copy()
@@ -150,6 +160,33 @@ class Histogram(Declared):
             yield bound, total
 
 
+class Summary(Declared):
+    """Numbers of observations and their sums, both kept elsewhere."""
+
+    kind = "summary"
+
+    def __init__(self, name: str, meaning: str, labels: Labels, unit: str = "") -> None:
+        super().__init__(name, meaning, labels, unit)
+        self._rows: dict[Labels, tuple[int, float]] = {}
+        CATALOGUE[name] = self
+
+    def replace(self, rows: Mapping[L, tuple[int, float]]) -> None:
+        """All label sets at once; what is not among them is no longer shown."""
+        self._rows = dict(rows.items())
+
+    def samples(self) -> Mapping[Labels, float]:
+        return {labels: count for labels, (count, _) in self._rows.items()}
+
+    def totals(self) -> Mapping[Labels, float]:
+        return {labels: total for labels, (_, total) in self._rows.items()}
+
+    def family(self) -> Metric:
+        family = SummaryMetricFamily(self.name, self.meaning, labels=self.labels)
+        for labels, (count, total) in self._rows.items():
+            family.add_metric(labels, count, total)
+        return family
+
+
 RECORDS = Counter(
     "iopt_records_total",
     "Records consumed or expired unread, by what became of them",
@@ -193,6 +230,41 @@ DEAD_LETTERS = Counter("iopt_dead_letters_total", "Records dead-lettered, by sou
 SAGAS = Gauge("iopt_sagas", "Sagas in this worker's tasks by state", ("state",))
 BREAKER_STATES = Gauge(
     "iopt_breaker_state", "1 for the state that a breaker of this worker's tasks is in, else 0", ("breaker", "state")
+)
+CIRCUIT_BREAKER = "resilience4j_circuitbreaker"  # what Micrometer makes of its CircuitBreakerMetricNames
+R4J_STATE = Gauge(f"{CIRCUIT_BREAKER}_state", "The states of the circuit breaker", ("name", "state"))
+R4J_CALLS = Summary(
+    f"{CIRCUIT_BREAKER}_calls_seconds",
+    "Calls since the circuit breaker began, by how they ended",
+    ("name", "kind"),
+    "seconds",
+)
+R4J_NOT_PERMITTED = Counter(
+    f"{CIRCUIT_BREAKER}_not_permitted_calls_total", "Total number of not permitted calls", ("name", "kind"), "calls"
+)
+R4J_BUFFERED = Gauge(
+    f"{CIRCUIT_BREAKER}_buffered_calls",
+    "The number of buffered calls stored in the sliding window",
+    ("name", "kind"),
+    "calls",
+)
+R4J_MAX_BUFFERED = Gauge(
+    f"{CIRCUIT_BREAKER}_max_buffered_calls", "The most calls that the sliding window may store", ("name",), "calls"
+)
+R4J_SLOW = Gauge(
+    f"{CIRCUIT_BREAKER}_slow_calls", "The number of slow calls stored in the sliding window", ("name", "kind"), "calls"
+)
+R4J_FAILURE_RATE = Gauge(
+    f"{CIRCUIT_BREAKER}_failure_rate",
+    "The failure rate of the circuit breaker, -1 below its minimum of calls",
+    ("name",),
+    "percent",
+)
+R4J_SLOW_CALL_RATE = Gauge(
+    f"{CIRCUIT_BREAKER}_slow_call_rate",
+    "The slow call rate of the circuit breaker, -1 below its minimum of calls",
+    ("name",),
+    "percent",
 )
 BROKER_UP = Gauge("iopt_broker_up", "1 while a broker answers")
 BUILD = Gauge("iopt_build_info", "Always 1; its label says what runs", ("version",))

@@ -7,6 +7,7 @@ from typing import Any
 
 from aiohttp import web
 
+from . import callers
 from .ask import asked
 from .problem import reply
 from .service import Component, Status
@@ -21,6 +22,14 @@ LINKS = {
     "metrics-requiredMetricName": "/actuator/metrics/{requiredMetricName}",
     "prometheus": "/actuator/prometheus",
     "circuitbreakers": "/actuator/circuitbreakers",
+    "circuitbreakers-name": "/actuator/circuitbreakers/{name}",
+    "circuitbreakerevents": "/actuator/circuitbreakerevents",
+    "circuitbreakerevents-name": "/actuator/circuitbreakerevents/{name}",
+    "circuitbreakerevents-name-eventType": "/actuator/circuitbreakerevents/{name}/{eventType}",
+    "streamcircuitbreakerevents": "/actuator/streamcircuitbreakerevents",
+    "streamcircuitbreakerevents-name": "/actuator/streamcircuitbreakerevents/{name}",
+    "streamcircuitbreakerevents-name-eventType": "/actuator/streamcircuitbreakerevents/{name}/{eventType}",
+    **callers.links(),
 }
 
 

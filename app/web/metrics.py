@@ -8,12 +8,11 @@ from typing import Any
 
 from aiohttp import web
 
-from app.domain.calls import State
-from app.telemetry.metrics import BREAKER_STATES, CATALOGUE, SAGAS, Declared, Histogram, Labels, render
+from app.telemetry.metrics import CATALOGUE, SAGAS, Declared, Histogram, Labels, Summary, render
 from tables.saga import sagas
 
+from . import breaker_metrics
 from .ask import asked
-from .breakers import every_breaker
 from .problem import Problem, reply
 from .service import Service
 
@@ -39,9 +38,9 @@ async def one(request: web.Request) -> web.Response:
     samples = {labels: value for labels, value in metric.samples().items() if _fits(metric, labels, wanted)}
     if wanted and not samples:
         raise Problem(404, f"{name} has no series with these tags", "tag")
-    statistic = {"counter": "COUNT", "gauge": "VALUE", "histogram": "COUNT"}[metric.kind]
+    statistic = {"counter": "COUNT", "gauge": "VALUE", "histogram": "COUNT", "summary": "COUNT"}[metric.kind]
     measurements = [{"statistic": statistic, "value": sum(samples.values())}]
-    if isinstance(metric, Histogram):
+    if isinstance(metric, Histogram | Summary):
         total = sum(value for labels, value in metric.totals().items() if labels in samples)
         measurements.append({"statistic": "TOTAL", "value": total})
     return reply(
@@ -58,9 +57,7 @@ async def one(request: web.Request) -> web.Response:
 def look(service: Service) -> None:
     """What is counted in the tables and not by the way."""
     SAGAS.replace({(state,): n for state, n in service.tally(sagas).items()})
-    BREAKER_STATES.replace(
-        {(name, state): int(kept.breaker.state is state) for name, kept in every_breaker(service) for state in State}
-    )
+    breaker_metrics.look(service)
 
 
 def _wanted(request: web.Request, metric: Declared) -> dict[str, str]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from . import breakers, health, metrics, owner, sagas
+from . import breaker_acts, breaker_events, breaker_stream, breakers, callers, health, metrics, owner, sagas
 from .ask import SERVICE
+from .guard import guarded
 from .problem import Handler, Problem, as_problems
 from .service import Service
 
@@ -13,9 +14,11 @@ SHUTDOWN_S = 2.0
 
 
 def application(service: Service) -> web.Application:
-    app = web.Application(middlewares=[as_problems])
+    app = web.Application(middlewares=[as_problems, guarded])
     app[SERVICE] = service
+    app[breaker_stream.STREAM] = breaker_stream.Stream(service)
     app.cleanup_ctx.append(owner.client)
+    app.on_shutdown.append(breaker_stream.close)
     app.add_routes(
         [
             web.get("/actuator", health.links),
@@ -28,13 +31,17 @@ def application(service: Service) -> web.Application:
             web.get("/actuator/prometheus", metrics.prometheus),
             web.get("/metrics", metrics.prometheus),
             web.get("/actuator/circuitbreakers", breakers.circuit_breakers),
+            web.post("/actuator/circuitbreakers/{name}", breaker_acts.change),
+            web.get("/actuator/circuitbreakerevents", breaker_events.every),
+            web.get("/actuator/circuitbreakerevents/{name}", breaker_events.of_one),
+            web.get("/actuator/circuitbreakerevents/{name}/{type}", breaker_events.of_one),
+            web.get("/actuator/streamcircuitbreakerevents", breaker_stream.stream),
+            web.get("/actuator/streamcircuitbreakerevents/{name}", breaker_stream.stream),
+            web.get("/actuator/streamcircuitbreakerevents/{name}/{type}", breaker_stream.stream),
+            *callers.routes(),
             web.get("/sagas", sagas.listed),
             web.get("/sagas/{saga}/by-key", later("finding a saga by a key of any form")),
             web.get("/sagas/{saga}/{key}", sagas.one),
-            web.post("/actuator/circuitbreakers/{name}", later("changing a breaker by hand")),
-            web.get("/actuator/circuitbreakerevents", later("the list of breaker events")),
-            web.get("/actuator/circuitbreakerevents/{name}", later("the list of breaker events")),
-            web.get("/actuator/circuitbreakerevents/{name}/{type}", later("the list of breaker events")),
             web.get("/sagas/{saga}/{key}/history", later("the history of a saga")),
             web.post("/sagas/{saga}", later("starting a saga")),
             web.post("/sagas/{saga}/{key}/acts", later("acting on a saga")),

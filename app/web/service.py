@@ -1,13 +1,18 @@
-"""What HTTP asks of the worker behind it. Everything read is committed, and of this worker's own tasks only."""
+"""What HTTP asks of the worker behind it. States that are read are committed, and of this worker's own tasks only."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from enum import StrEnum
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 from app.domain.breaker import Policy
+from app.domain.calls import BreakerAct
+from app.domain.scopes import Scopes
 from app.engine.processor import Table
+from app.engine.tail import Seen
+from app.wire.topics import Topic
 
 S = TypeVar("S")
 
@@ -59,13 +64,41 @@ class Page(NamedTuple, Generic[S]):
     as_of_at: int
 
 
+class Keepers(NamedTuple):
+    """`others` have tasks of a table: their HTTP addresses by instance id, "" where there is none. `waiting`: tasks
+    that nobody has, or that are not ready here.
+    """
+
+    others: Mapping[str, str]
+    waiting: Sequence[str]
+
+
+class Door(NamedTuple):
+    """What HTTP is bound to, and the token that changes need; "" where none is set."""
+
+    host: str = "127.0.0.1"
+    token: str = ""
+
+
+class NotSent(Exception):
+    """Kafka did not take a record."""
+
+
 class Service(Protocol):
     def health(self) -> Health: ...
 
     def info(self) -> Mapping[str, Any]: ...
 
-    def policy(self, service: str) -> Policy:
-        """Of the breaker: the service's own, or the one that holds for all."""
+    def door(self) -> Door: ...
+
+    def now_ms(self) -> int: ...
+
+    def policy(self, breaker: str) -> Policy: ...
+
+    def scopes(self, service: str) -> Scopes: ...
+
+    def instances(self, family: str) -> Sequence[str]:
+        """The names that `resilience4j.<family>.instances` has."""
 
     def read(self, table: Table[S], key: str) -> Stored[S] | Elsewhere | Restoring: ...
 
@@ -74,3 +107,14 @@ class Service(Protocol):
 
     def tally(self, table: Table[Any]) -> Mapping[str, int]:
         """How many states bear each mark, by its name."""
+
+    def keepers(self, table: Table[Any]) -> Keepers: ...
+
+    async def act(self, act: BreakerAct) -> None:
+        """Returns once Kafka has it. Raises NotSent."""
+
+    async def newest(self, topic: Topic, key: str | None, wanted: Callable[[Seen], bool], most: int) -> Sequence[Seen]:
+        """The newest records that are wanted, of one key or of all, each partition's in order. It gives up early."""
+
+    def following(self, hand: Callable[[Seen], None]) -> AbstractAsyncContextManager[None]:
+        """While it is entered, every new call outcome and every transition is handed on."""

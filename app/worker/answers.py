@@ -2,21 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from heapq import merge
 from itertools import islice
 from typing import Any, TypeVar
 
 from app.config import Settings
 from app.domain.breaker import Policy
+from app.domain.calls import BreakerAct
+from app.domain.scopes import Scopes
+from app.engine import tail
+from app.engine.broker.admin import RawOut, Refused, connected
 from app.engine.group.owned import Owned
 from app.engine.group.placement import TaskId
 from app.engine.health.pulse import Pulse
 from app.engine.processor import Table
 from app.engine.service import Worker
 from app.engine.state.stored import mark_of
-from app.web.service import Component, Elsewhere, Health, Page, Restoring, Status, Stored
+from app.engine.tail import Log, Seen
+from app.web.service import (
+    Component,
+    Door,
+    Elsewhere,
+    Health,
+    Keepers,
+    NotSent,
+    Page,
+    Restoring,
+    Status,
+    Stored,
+)
+from app.wire.codec import Envelope
 from app.wire.partition import partition
+from app.wire.topics import BREAKER_ACTS, BREAKER_TRANSITIONS, CALL_OUTCOMES, Topic
 
 S = TypeVar("S")
 STEP = 500  # rows read at a time
@@ -60,19 +79,67 @@ class Answers:
             "cluster": {"id": worker.cluster.id},
         }
 
-    def policy(self, service: str) -> Policy:
-        return self._settings.breaker_policy(service)
+    def door(self) -> Door:
+        return Door(self._settings.host, self._settings.http_token)
+
+    def now_ms(self) -> int:
+        return self._worker.engine.clock.now_ms()
+
+    def policy(self, breaker: str) -> Policy:
+        return self._settings.breaker_policy(breaker)
+
+    def scopes(self, service: str) -> Scopes:
+        return self._settings.breaker_scopes(service)
+
+    def instances(self, family: str) -> Sequence[str]:
+        return self._settings.instances(family)
+
+    def keepers(self, table: Table[Any]) -> Keepers:
+        members = self._worker.engine.assignment.roll.members
+        others, waiting = dict[str, str](), list[str]()
+        for task in ((self._row(table), number) for number in range(self._worker.plan.partitions)):
+            owner = members.owner(task)
+            if owner is not None and owner != self._worker.slot.instance:
+                others[owner] = members.seats[owner].url
+            elif owner is None or task not in self._ready():
+                waiting.append(f"{task[0]}-{task[1]}")
+        return Keepers(others, waiting)
+
+    async def act(self, act: BreakerAct) -> None:
+        key = act.service.encode()
+        envelope = Envelope(act.act_id, act.breaker, act.at, self._settings.source)
+        value, headers = BREAKER_ACTS.codec.encode(act, envelope)
+        at = partition(key, self._worker.cluster.counts[BREAKER_ACTS.name])
+        try:
+            async with connected(self._worker.plan.access) as admin:
+                await admin.send([RawOut(BREAKER_ACTS.name, at, key, value, headers)])
+        except Refused as error:
+            raise NotSent(str(error)) from error
+
+    async def newest(self, topic: Topic, key: str | None, wanted: Callable[[Seen], bool], most: int) -> list[Seen]:
+        counts = self._worker.cluster.counts
+        return await tail.newest(self._worker.client, Log(topic, counts[topic.name]), key, wanted, most)
+
+    def following(self, hand: Callable[[Seen], None]) -> AbstractAsyncContextManager[None]:
+        counts = self._worker.cluster.counts
+        logs = [Log(topic, counts[topic.name]) for topic in (CALL_OUTCOMES, BREAKER_TRANSITIONS)]
+        return tail.following(self._worker.client, logs, hand)
 
     def read(self, table: Table[S], key: str) -> Stored[S] | Elsewhere | Restoring:
         raw_key = key.encode()
-        row = next(row for row, sub in self._worker.subs.items() if table in sub.tables)
-        task = row, partition(raw_key, self._worker.plan.partitions)
+        task = self._row(table), partition(raw_key, self._worker.plan.partitions)
         owned = self._worker.engine.owned.get(task)
         if owned is None:
             return self._elsewhere(task)
         if not owned.ready:
             return Restoring()
         return Stored(owned.task.read(table.id, raw_key), owned.store.meta.now_ms)
+
+    def _row(self, table: Table[Any]) -> str:
+        return next(row for row, sub in self._worker.subs.items() if table in sub.tables)
+
+    def _ready(self) -> Collection[TaskId]:
+        return {task for task, owned in self._worker.engine.owned.items() if owned.ready}
 
     def _elsewhere(self, task: TaskId) -> Elsewhere | Restoring:
         members = self._worker.engine.assignment.roll.members

@@ -1,26 +1,31 @@
 """A real Prometheus scrapes the web server, and every query of the dashboard finds something there."""
 
 import asyncio
+import itertools
 import json
 import subprocess
 from contextlib import suppress
 
 import pytest
 import pytest_asyncio
+from msgspec.structs import replace
 
 from app.domain.breaker import Policy
+from app.domain.fleet import Totals
 from app.domain.ids import saga_id
 from app.domain.saga_state import Saga, State
 from app.telemetry.metrics import CATALOGUE, Counter, Gauge, Histogram
+from app.telemetry.metrics import CIRCUIT_BREAKER as R4J
 from deploy.grafana import expressions
 from tests.support.fleets import Row
 from tests.support.prometheus import CONFIG, program, prometheus
+from tests.support.resilience4j import dashboard_queries
 from tests.support.web import OneWorker, site
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 QUERIES = [expr.replace("$__rate_interval", "1m") for expr in expressions()]
-COUNTED_IN_TABLES = {"iopt_sagas", "iopt_breaker_state"}
+COUNTED_IN_TABLES = {"iopt_sagas", "iopt_breaker_state", *(name for name in CATALOGUE if name.startswith(R4J))}
 
 
 def busy_worker() -> OneWorker:
@@ -60,16 +65,27 @@ def count_everything() -> None:
                 metric.observe(labels, metric.buckets[0])
 
 
+def report(worker: OneWorker, calls: int) -> None:
+    """So many calls of each kind, of 20 ms each."""
+    [fleet] = worker.tables["breakers"].values()
+    totals = Totals(calls, 20 * calls, calls, 20 * calls, calls, 20 * calls, calls)
+    breakers = {name: replace(kept, totals=totals) for name, kept in fleet.breakers.items()}
+    worker.tables["breakers"] = {"payment-service": replace(fleet, breakers=breakers)}
+
+
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
 async def scraped(tmp_path_factory):
     """A Prometheus that scrapes a worker on which everything goes on all the time."""
 
+    worker = busy_worker()
+
     async def go_on() -> None:
-        while True:
+        for calls in itertools.count(1):
             count_everything()
+            report(worker, calls)
             await asyncio.sleep(0.05)
 
-    async with site(busy_worker()) as served:
+    async with site(worker) as served:
         target = served.url.removeprefix("http://")
         async with prometheus(tmp_path_factory.mktemp("prometheus"), target) as found:
             work = asyncio.create_task(go_on())
@@ -98,6 +114,11 @@ async def test_it_scrapes_the_worker(scraped):
 
 @pytest.mark.parametrize("expr", QUERIES)
 async def test_every_query_of_the_dashboard_finds_something(scraped, expr):
+    assert await until(lambda: scraped.query(expr))
+
+
+@pytest.mark.parametrize("expr", [expr for expr in dashboard_queries() if R4J in expr])
+async def test_resilience4js_own_dashboard_finds_its_breakers_here(scraped, expr):
     assert await until(lambda: scraped.query(expr))
 
 

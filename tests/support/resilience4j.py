@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -15,3 +16,16 @@ def scenarios(table: str) -> list[Any]:
     """Of `table`.json, one parameter each, told by its id."""
     read: list[dict[str, Any]] = json.loads((TABLES / f"{table}.json").read_text())["scenarios"]
     return [pytest.param(scenario, id=scenario["id"]) for scenario in read]
+
+
+def dashboard_queries() -> list[str]:
+    """What the panels of the public dashboard ask Prometheus for, with its variables meaning everything."""
+    dashboard = json.loads((TABLES / "grafana_dashboard.json").read_text())
+    exprs = [target["expr"] for panel in dashboard["panels"] for target in panel.get("targets", ())]
+    return [re.sub(r"\$\w+", ".*", expr) for expr in exprs]
+
+
+def dashboard_variables() -> list[str]:
+    """`label_values(metric, label)` as its variables ask."""
+    dashboard = json.loads((TABLES / "grafana_dashboard.json").read_text())
+    return [variable["definition"] for variable in dashboard["templating"]["list"]]

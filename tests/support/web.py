@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
 from aiohttp import ClientSession, web
 
 from app.domain.breaker import Policy
+from app.domain.calls import BreakerAct
+from app.domain.scopes import Scopes
 from app.engine.processor import Table
+from app.engine.tail import Seen
 from app.web.server import serve
-from app.web.service import Component, Elsewhere, Health, Page, Status, Stored
+from app.web.service import Component, Door, Elsewhere, Health, Keepers, NotSent, Page, Restoring, Status, Stored
+from app.wire.topics import Topic
 
 S = TypeVar("S")
 AS_OF_AT = 1_790_000_000_000
@@ -22,7 +26,15 @@ class OneWorker:
     def __init__(self) -> None:
         self.tables: dict[str, dict[str, Any]] = {}
         self.policies: dict[str, Policy] = {}
-        self.elsewhere: dict[str, Elsewhere] = {}
+        self.named: dict[str, list[str]] = {}  # what settings name, by family
+        self.scoped: dict[str, Scopes] = {}
+        self.elsewhere: dict[str, Elsewhere | Restoring] = {}
+        self.keeping = Keepers({}, ())
+        self.says_door = Door()
+        self.topics: dict[str, list[Seen]] = {}
+        self.heard: list[Callable[[Seen], None]] = []
+        self.acts: list[BreakerAct] = []
+        self.acting: Callable[[BreakerAct], None] | None = lambda _: None  # None: Kafka takes nothing
         self.says = Health({"kafka": Component(Status.UP, {"brokers": 1})}, UP, UP)
 
     def health(self) -> Health:
@@ -31,11 +43,49 @@ class OneWorker:
     def info(self) -> Mapping[str, Any]:
         return {"app": {"name": "integration-optimization"}, "build": {"version": "0.1.0"}}
 
-    def policy(self, service: str) -> Policy:
-        return self.policies.get(service, Policy())
+    def door(self) -> Door:
+        return self.says_door
 
-    def read(self, table: Table[S], key: str) -> Stored[S] | Elsewhere:
-        return self.elsewhere.get(key) or Stored(self._rows(table).get(key), AS_OF_AT)
+    def now_ms(self) -> int:
+        return AS_OF_AT
+
+    def policy(self, breaker: str) -> Policy:
+        return self.policies.get(breaker, Policy())
+
+    def scopes(self, service: str) -> Scopes:
+        return self.scoped.get(service, Scopes())
+
+    def instances(self, family: str) -> Sequence[str]:
+        return self.named.get(family, ())
+
+    def keepers(self, table: Table[Any]) -> Keepers:  # noqa: ARG002
+        return self.keeping
+
+    async def act(self, act: BreakerAct) -> None:
+        if self.acting is None:
+            raise NotSent("no Kafka broker answers")
+        self.acts.append(act)
+        self.acting(act)
+
+    async def newest(self, topic: Topic, key: str | None, wanted: Callable[[Seen], bool], most: int) -> Sequence[Seen]:
+        kept = self.topics.get(topic.name, [])
+        return [seen for seen in kept if key in (None, seen.key) and wanted(seen)][-most:]
+
+    @asynccontextmanager
+    async def following(self, hand: Callable[[Seen], None]) -> AsyncIterator[None]:
+        self.heard.append(hand)
+        yield
+        self.heard.remove(hand)
+
+    def hear(self, topic: Topic, key: str, value: Any, at: int = AS_OF_AT) -> None:
+        """A new record of a topic."""
+        seen = Seen(topic, key, value, at)
+        self.topics.setdefault(topic.name, []).append(seen)
+        for hand in self.heard:
+            hand(seen)
+
+    def read(self, table: Table[S], key: str) -> Stored[S] | Elsewhere | Restoring:
+        return self.elsewhere[key] if key in self.elsewhere else Stored(self._rows(table).get(key), AS_OF_AT)
 
     def scan(self, table: Table[S], prefix: str, after: str, limit: int, mark: int | None) -> Page[S]:
         found = [
@@ -60,8 +110,8 @@ class Site:
         self.url = "http://{}:{}".format(*runner.addresses[0][:2])
         self._client = client
 
-    def request(self, method: str, path: str) -> Any:
-        return self._client.request(method, self.url + path)
+    def request(self, method: str, path: str, **asked: Any) -> Any:
+        return self._client.request(method, self.url + path, **asked)
 
     async def get(self, path: str, **headers: str) -> tuple[int, Any]:
         async with self._client.get(self.url + path, headers=headers) as response:
@@ -71,8 +121,12 @@ class Site:
         async with self._client.get(self.url + path, headers=headers) as response:
             return response.headers["Content-Type"], await response.text()
 
-    async def problem(self, method: str, path: str) -> dict[str, Any]:
-        async with self._client.request(method, self.url + path) as response:
+    async def post(self, path: str, body: Any, **headers: str) -> tuple[int, Any]:
+        async with self._client.post(self.url + path, json=body, headers=headers) as response:
+            return response.status, await response.json(content_type=None)
+
+    async def problem(self, method: str, path: str, **asked: Any) -> dict[str, Any]:
+        async with self._client.request(method, self.url + path, **asked) as response:
             assert response.content_type == "application/problem+json"
             found: dict[str, Any] = await response.json(content_type=None)
             assert found["status"] == response.status

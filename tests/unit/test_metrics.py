@@ -95,7 +95,7 @@ def test_a_metric_is_declared_once():
 
 def test_every_metric_says_what_it_means_and_bears_our_prefix():
     for name, metric in CATALOGUE.items():
-        assert name.startswith("iopt_")
+        assert name.startswith(("iopt_", "resilience4j_circuitbreaker_"))
         assert metric.meaning
         assert name.endswith("_total") == (metric.kind == "counter")
 

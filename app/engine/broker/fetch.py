@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from time import monotonic
-from typing import Any, NamedTuple
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from aiokafka.client import AIOKafkaClient
 from aiokafka.consumer import consumer, fetcher
@@ -16,6 +16,8 @@ from aiokafka.record.memory_records import MemoryRecords
 from aiokafka.structs import TopicPartition
 
 from app.engine.broker.codes import UNREACHABLE
+
+R = TypeVar("R")
 
 STEP_BYTES = 1 << 20
 OUT_OF_RANGE = 1
@@ -88,21 +90,50 @@ class SeeingFetcher(fetcher.Fetcher):  # type: ignore[misc]
         return answer
 
 
-class Stretch(NamedTuple):
-    rows: list[tuple[bytes, bytes | None]]
+Row = tuple[bytes, bytes | None]
+
+
+def bare(batch: Any, offset: int) -> list[Row]:
+    """Keys and values, as changelogs and views need them."""
+    return [(record.key, record.value) for record in batch if record.offset >= offset]
+
+
+def whole(batch: Any, offset: int) -> list[Any]:
+    """The C extension's own records: offset, timestamp, key, value, headers."""
+    return [record for record in batch if record.offset >= offset]
+
+
+class Stretch(NamedTuple, Generic[R]):
+    rows: list[R]
     next_offset: int
     high_watermark: int
     stable_offset: int
 
 
-async def stretches(
+def stretches(
     client: AIOKafkaClient, at: TopicPartition, offset: int, wait_ms: int = 50
-) -> AsyncIterator[Stretch]:
+) -> AsyncIterator[Stretch[Row]]:
     """Committed rows of a partition from `offset` on, without end: an empty one says that there is nothing now.
 
     Raises OffsetOutOfRangeError: the log no longer, or not yet, has that offset.
     """
-    group = ("stretches", at.topic, at.partition)
+    return stretches_of(client, at, offset, Reading(bare, wait_ms, "stretches"))
+
+
+class Reading(NamedTuple, Generic[R]):
+    """`rows_of`: what is made of each batch, and of it from an offset on. Requests of one lane wait for each other."""
+
+    rows_of: Callable[[Any, int], list[R]]
+    wait_ms: int
+    lane: str
+
+
+async def stretches_of(
+    client: AIOKafkaClient, at: TopicPartition, offset: int, reading: Reading[R]
+) -> AsyncIterator[Stretch[R]]:
+    """The same, in other rows."""
+    rows_of, wait_ms, lane = reading
+    group = (lane, at.topic, at.partition)
     while True:
         leader = client.cluster.leader_for_partition(at)
         if leader is None or leader == -1:
@@ -122,7 +153,7 @@ async def stretches(
                 raise for_code(error)(str(at))
             await _look_again(client)
             continue
-        rows, offset = _committed(part[-1], part[4 if len(part) == FIELDS_OF_V4 else 5], offset)
+        rows, offset = _committed(rows_of, part[-1], part[4 if len(part) == FIELDS_OF_V4 else 5], offset)
         yield Stretch(rows, offset, high_watermark, stable_offset)
 
 
@@ -132,11 +163,11 @@ async def _look_again(client: AIOKafkaClient) -> None:
     await client.force_metadata_update()
 
 
-def _committed(raw: bytes, aborted: Any, offset: int) -> tuple[list[tuple[bytes, bytes | None]], int]:
+def _committed(rows_of: Callable[[Any, int], list[R]], raw: bytes, aborted: Any, offset: int) -> tuple[list[R], int]:
     """The rows that are not of aborted transactions, and the offset after them."""
     begins = sorted(((first, producer) for producer, first in aborted or ()), reverse=True)
     gone: set[int] = set()
-    rows: list[tuple[bytes, bytes | None]] = []
+    rows: list[R] = []
     records = MemoryRecords(raw)
     while records.has_next():
         batch = records.next_batch()
@@ -145,7 +176,7 @@ def _committed(raw: bytes, aborted: Any, offset: int) -> tuple[list[tuple[bytes,
         if batch.is_control_batch:
             gone.discard(batch.producer_id)
         elif not (batch.is_transactional and batch.producer_id in gone):
-            rows += [(record.key, record.value) for record in batch if record.offset >= offset]
+            rows += rows_of(batch, offset)
         offset = max(offset, batch.next_offset)
     return rows, offset
 

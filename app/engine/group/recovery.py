@@ -17,7 +17,7 @@ from aiokafka.structs import TopicPartition
 
 from app.engine.broker.codes import RETRIABLE, UNREACHABLE, check
 from app.engine.broker.ends import known_bounds
-from app.engine.broker.fetch import Stretch, stretches
+from app.engine.broker.fetch import Row, Stretch, stretches
 from app.engine.broker.protocol import Heartbeat, OffsetFetch
 from app.engine.faults import fault_point
 from app.engine.state.positions import NONE, Offsets
@@ -106,7 +106,7 @@ async def _read_tail(
     return done
 
 
-async def _apply(store: RocksStore, stretch: Stretch) -> None:
+async def _apply(store: RocksStore, stretch: Stretch[Row]) -> None:
     for rows, offset in _steps(stretch.rows, store.meta.changelog_offset, stretch.next_offset):
         store.restore(rows, offset)
         fault_point("during_restore")

@@ -1,0 +1,148 @@
+"""POST /actuator/circuitbreakers/{name}: as Resilience4j's CircuitBreakerEndpoint, once the owner has committed it."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import Mapping
+from typing import Any, Literal, NamedTuple
+
+import msgspec
+from aiohttp import web
+
+from app.domain.breaker import State
+from app.domain.calls import BreakerAct
+from app.domain.fleet import Fleet
+from app.domain.scopes import service_of
+from tables.breaker import breakers
+
+from .ask import asked, refuse_others
+from .breakers import configured, uncalled
+from .guard import FOR, principal
+from .owner import SOON, Question, from_owner
+from .problem import Problem, reply
+from .service import Elsewhere, NotSent, Restoring, Service, Stored
+
+Act = Literal["force-open", "close", "disable", "metrics-only", "reset"]
+
+PATIENCE_S = 5.0
+LOOK_S = 0.02
+ACTS: Mapping[str, Mapping[str, Act]] = {
+    "updateState": {"CLOSE": "close", "FORCE_OPEN": "force-open", "DISABLE": "disable", "RESET": "reset"},
+    "state": {
+        "OPEN": "force-open",
+        "FORCED_OPEN": "force-open",
+        "CLOSED": "close",
+        "DISABLED": "disable",
+        "METRICS_ONLY": "metrics-only",
+    },
+}
+LEADS_TO: Mapping[Act, State] = {
+    "close": State.CLOSED,
+    "force-open": State.FORCED_OPEN,
+    "disable": State.DISABLED,
+    "metrics-only": State.METRICS_ONLY,
+    "reset": State.CLOSED,
+}
+TAKEN_ALONG = ("Authorization", "Content-Type")
+
+
+class Wanted(NamedTuple):
+    act: Act
+    reason: str
+
+
+async def change(request: web.Request) -> web.Response:
+    refuse_others(request, ())
+    name, service = request.match_info["name"], asked(request)
+    wanted = await _wanted(request)
+    found = service.read(breakers, service_of(name))
+    if isinstance(found, Elsewhere):
+        along = {header: request.headers[header] for header in TAKEN_ALONG if header in request.headers}
+        along[FOR] = request.remote or ""
+        return await from_owner(request, name, found.owner, Question(within_s=PATIENCE_S, headers=along))
+    if isinstance(found, Restoring):
+        raise Problem(503, f"{name} is being restored by this worker: ask again later", headers=SOON)
+    if not _known(service, name, found.value):
+        raise Problem(404, f"there is no breaker {name}", "name")
+    return await _done(service, name, wanted, principal(request))
+
+
+async def _done(service: Service, name: str, wanted: Wanted, actor: str) -> web.Response:
+    act = BreakerAct(
+        act_id=str(uuid.uuid4()),
+        service=service_of(name),
+        breaker=name,
+        act=wanted.act,
+        reason=wanted.reason,
+        actor=actor,
+        at=service.now_ms(),
+    )
+    try:
+        await service.act(act)
+    except NotSent as error:
+        raise Problem(503, str(error), headers=SOON) from error
+    shown, state = await _settled(service, act)
+    if not shown:
+        state = state or uncalled(service, name).breaker.state
+        message = f"{name}: {act.act} was sent, and does not show after {PATIENCE_S:g} s; its act_id is {act.act_id}"
+        return reply({"circuitBreakerName": name, "currentState": state, "message": message}, 202)
+    if state is not LEADS_TO[act.act]:
+        stands = f"{name} is {state}" if state else f"there is no {name}"
+        raise Problem(409, f"{stands}: {act.act} was refused, or overtaken; iopt.audit says why under {act.act_id}")
+    message = f"{name} state has been changed successfully"
+    return reply({"circuitBreakerName": name, "currentState": state, "message": message})
+
+
+async def _settled(service: Service, act: BreakerAct) -> tuple[bool, State | None]:
+    """Whether the row has met the act, and the state of the breaker, if there is one."""
+    clock = asyncio.get_running_loop().time
+    deadline, state = clock() + PATIENCE_S, None
+    while True:
+        found = service.read(breakers, act.service)
+        if isinstance(found, Stored) and found.value is not None:
+            kept = found.value.breakers.get(act.breaker)
+            state = kept.breaker.state if kept else None
+            if act.act_id in found.value.acts:
+                return True, state
+        if clock() >= deadline:
+            return False, state
+        await asyncio.sleep(LOOK_S)
+
+
+def _known(service: Service, name: str, fleet: Fleet | None) -> bool:
+    return (fleet is not None and name in fleet.breakers) or name in configured(service)
+
+
+async def _wanted(request: web.Request) -> Wanted:
+    if not (request.content_type.endswith("json")):
+        raise Problem(415, f"Content-Type {request.content_type}: expected application/json")
+    try:
+        said = msgspec.json.decode(await request.read())
+    except msgspec.DecodeError as error:
+        raise Problem(400, f"the body is no JSON: {error}", "body") from error
+    if not isinstance(said, dict):
+        raise Problem(400, "the body: expected an object", "body")
+    return Wanted(_act(said), _reason(said))
+
+
+def _act(said: Mapping[str, Any]) -> Act:
+    for name in said:
+        if name not in (*ACTS, "reason"):
+            raise Problem(400, f"unknown field {name!r}: expected {' or '.join(ACTS)}, and reason", name)
+    keys = [key for key in ACTS if key in said]
+    if len(keys) != 1:
+        raise Problem(400, f"expected either {' or '.join(ACTS)}", keys[-1] if keys else "updateState")
+    [key] = keys
+    word = said[key]
+    found = ACTS[key].get(word.upper()) if isinstance(word, str) else None
+    if found is None:
+        raise Problem(400, f"{key}={word!r}: expected {', '.join(ACTS[key])}", key)
+    return found
+
+
+def _reason(said: Mapping[str, Any]) -> str:
+    reason = said.get("reason", "")
+    if not isinstance(reason, str):
+        raise Problem(400, f"reason={reason!r}: expected text", "reason")
+    return reason
