@@ -1,89 +1,17 @@
 import asyncio
 
-import msgspec
 import pytest
 
 from app.client.breaker import CircuitBreaker
 from app.client.errors import CallNotPermitted
-from app.client.fleet import Fleet, Limits
-from app.client.judging import CircuitBreakerPolicy
 from app.client.part import straight
-from app.client.report import Report
-from app.client.scope import Scope, Who
+from app.client.scope import Scope
 from app.domain.breaker import State
-from app.domain.calls import BreakerState
-from app.domain.scopes import scope_of, service_of
-from tests.support.memory_transport import MemoryTransport, Topics
-from tests.support.virtual_clock import MS, VirtualClock
+from tests.support.members import PAY, Member
+from tests.support.memory_transport import Topics
 
 CLOSED, OPEN, HALF_OPEN = State.CLOSED, State.OPEN, State.HALF_OPEN
-PAY = "payment-service"
-POLICY = CircuitBreakerPolicy(
-    sliding_window_size=4,
-    minimum_number_of_calls=4,
-    permitted_number_of_calls_in_half_open_state=3,
-    wait_duration_in_open_state_ms=5_000,
-)
 S = 1_000
-
-
-class Member:
-    """One process of a fleet."""
-
-    def __init__(self, client="order-1", topics=None, policy=POLICY, clock=None):
-        self.clock = clock or VirtualClock()
-        self.topics = topics or Topics()
-        self.transport = MemoryTransport(self.topics)
-        self.report = Report(self.transport.send, Who("order-service", client), clock=self.clock)
-        self.fleet = Fleet(self.transport.poll, self.report, limits=Limits(15 * S, 60 * S), clock=self.clock)
-        self.pay = self.fleet.breaker(PAY, policy)
-        self.made = 0
-
-    def told(self, state, seq, breaker=PAY, until=None, **lent):
-        said = BreakerState(
-            breaker=breaker,
-            service=service_of(breaker),
-            scope=scope_of(breaker),
-            state=state,
-            since_at=self.clock.wall_ms(),
-            until_at=until,
-            permits_half_open=3,
-            failure_rate=-1.0,
-            slow_call_rate=-1.0,
-            slow_call_duration_ms=60_000,
-            config_version=1,
-            seq=seq,
-            at=self.clock.wall_ms(),
-            permits=lent.get("permits", {}),
-            permits_until_at=lent.get("lease"),
-        )
-        self.topics.tell(breaker, msgspec.json.encode(said))
-        self.fleet.hear()
-
-    def permits(self, **scope):
-        way = self.pay.within(Scope(PAY, **scope), straight)
-        try:
-            way(self._make, (), {})
-        except CallNotPermitted:
-            return False
-        return True
-
-    def _make(self):
-        self.made += 1
-
-    def fail(self, times=4):
-        for _ in range(times):
-            with pytest.raises(ZeroDivisionError):
-                self.pay.call(lambda: 1 / 0)
-
-    def after(self, ms):
-        self.clock.advance(ms * MS)
-        self.fleet.hear()
-
-    def said(self):
-        self.report.flush()
-        sent, self.topics.sent = self.topics.sent, []
-        return [each.body for each in sent]
 
 
 @pytest.fixture
@@ -120,7 +48,7 @@ def test_a_breaker_that_is_gone_is_closed_and_its_numbers_begin_anew(member):
 
 def test_who_comes_later_adopts_what_was_said_before(member):
     member.told(OPEN, 3, breaker="inventory-service", until=9 * S)
-    assert member.fleet.breaker("inventory-service", POLICY).state is OPEN
+    assert member.fleet.breaker("inventory-service").state is OPEN
     assert member.fleet.breaker("inventory-service") is member.fleet.breaker("inventory-service")
 
 
