@@ -13,7 +13,10 @@ from app.config.keys import Key
 
 DEFAULT_ORIGIN = "default"
 
-_SECRET = re.compile(r"password|secret|token|jaas|credential|api-?key|key[-_]?store[-_.]?key$", re.IGNORECASE)
+_SECRET = re.compile(
+    r"password|secret|token|jaas(?!\.(enabled|login|control))|credential|api-?key|key[-_]?store[-_.]?key$",
+    re.IGNORECASE,
+)
 _USER_INFO = re.compile(r"(?<=://)[^/@\s]+(?=@)")
 _MASK = "******"
 

@@ -128,6 +128,13 @@ def test_a_broker_under_another_name_is_refused_unless_names_are_not_asked_for(
     assert listed.returncode == 0
 
 
+def test_a_broker_that_gives_another_name_than_its_certificate_is_refused(guarded: Guarded, secured: Secured) -> None:
+    door = secured.by_certificate(Path()) | {"IOPT_KAFKA": secured.astray}
+    guarded.door = {name: text for name, text in door.items() if "KEYSTORE" not in name}
+    port = secured.astray.partition(":")[2]
+    assert_refused(guarded, f"localhost:{port} has a certificate that is not trusted: Hostname mismatch")
+
+
 def test_a_listener_of_another_kind_is_named_as_far_as_it_says_itself(guarded: Guarded, secured: Secured) -> None:
     guarded.door = {"IOPT_KAFKA": secured.login}
     hung_up = guarded.iopt("topics", "diff").stderr

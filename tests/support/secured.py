@@ -19,16 +19,17 @@ HOST = "127.0.0.1"
 USER, PASSWORD = "shop", "to be, or; not = to be"
 MODULE = "org.apache.kafka.common.security"
 MECHANISMS = {"PLAIN": f"{MODULE}.plain.PlainLoginModule", "SCRAM-SHA-512": f"{MODULE}.scram.ScramLoginModule"}
-DOORS = {"CONTROLLER": "PLAINTEXT", "PLAINTEXT": "PLAINTEXT", "LOGIN": "SASL_SSL", "BEARER": "SSL"}
+DOORS = {"CONTROLLER": "PLAINTEXT", "PLAINTEXT": "PLAINTEXT", "LOGIN": "SASL_SSL", "BEARER": "SSL", "ASTRAY": "SSL"}
 
 
 class Secured(NamedTuple):
-    """`bootstrap` is the open door's."""
+    """`bootstrap` is the open door's; `astray` answers where its certificate holds, and sends its clients elsewhere."""
 
     authority: Authority
     bootstrap: str
     login: str
     bearer: str
+    astray: str
 
     def by_login(self, mechanism: str = "SCRAM-SHA-512", password: str = PASSWORD) -> dict[str, str]:
         """Variables of a client."""
@@ -54,21 +55,21 @@ def secured_broker(directory: Path) -> Iterator[Secured]:
     """It knows USER by its PASSWORD, and whomever its authority gave a certificate."""
     authority = Authority(directory)
     broker = Broker(directory / "broker")
-    login, bearer = ports.free(2)
-    broker.properties = _properties(broker, login, bearer, authority)
+    doors = dict(zip(("LOGIN", "BEARER", "ASTRAY"), ports.free(3), strict=True))
+    broker.properties = _properties(broker, doors, authority)
     try:
         broker.start()
         _introduce(broker.bootstrap)
-        yield Secured(authority, broker.bootstrap, f"{HOST}:{login}", f"{HOST}:{bearer}")
+        yield Secured(authority, broker.bootstrap, *(f"{HOST}:{port}" for port in doors.values()))
     finally:
         broker.kill()
 
 
-def _properties(broker: Broker, login: int, bearer: int, authority: Authority) -> Mapping[str, str]:
-    doors = {"PLAINTEXT": broker.port, "LOGIN": login, "BEARER": bearer}
+def _properties(broker: Broker, secured: Mapping[str, int], authority: Authority) -> Mapping[str, str]:
+    doors = {"PLAINTEXT": broker.port, **secured}
     return {
         "listeners": listeners(doors | {"CONTROLLER": broker.controller_port}),
-        "advertised.listeners": listeners(doors),
+        "advertised.listeners": listeners(doors).replace(f"ASTRAY://{HOST}", "ASTRAY://localhost"),
         "listener.security.protocol.map": ",".join(f"{door}:{protocol}" for door, protocol in DOORS.items()),
         "ssl.keystore.type": "PEM",
         "ssl.keystore.location": str(authority.certificate(HOST)),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import ssl
 from pathlib import Path
 
@@ -332,5 +333,6 @@ def test_secrets_are_shown_to_nobody(tmp_path: Path, authority: Authority) -> No
     assert shown.exit_code == 0, shown.output
     told = f"{shown.output}{settings}{settings.security}{Access('b:1', settings.security)}"
     assert "SASL_SSL" in told
+    assert re.search(r"spring\.kafka\.jaas\.enabled +false", told)
     assert "hunter2" not in told
     assert "PRIVATE KEY" not in told

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+from collections.abc import Iterable
 
 from aiokafka.client import AIOKafkaClient, collect_hosts
 from aiokafka.conn import create_conn
@@ -14,7 +15,7 @@ from aiokafka.errors import (
     UnsupportedSaslMechanismError,
 )
 
-from app.config.security import Login
+from app.config.security import OPEN, Login
 from app.engine.broker.access import Access
 
 LONGEST_HANDSHAKE_MS = 10_000
@@ -42,16 +43,28 @@ async def reach(client: AIOKafkaClient, access: Access) -> None:
     try:
         await client.bootstrap()
     except (KafkaConnectionError, ValueError) as error:
-        hint = ""
-        for host, port, _ in collect_hosts(access.bootstrap, randomize=False):
-            met = await _met(host, port, access)
-            if why := _why(met, access.security.login):
-                raise TurnedAway(f"{host}:{port} {why}") from error
-            if met is None or isinstance(met, HUNG_UP):
-                hint = f"; {host}:{port} hangs up on {access.security.protocol} ({PROTOCOL})"
+        hint = await _refused_by_all([(host, port) for host, port, _ in collect_hosts(access.bootstrap)], access)
         raise NoBroker(
             f"no Kafka broker answers at {access.bootstrap} (spring.kafka.bootstrap-servers, IOPT_KAFKA){hint}"
         ) from error
+    if access.security != OPEN:  # where brokers say that they are, they may have other certificates
+        await _refused_by_all([(broker.host, broker.port) for broker in client.cluster.brokers()], access)
+
+
+async def _refused_by_all(addresses: Iterable[tuple[str, int]], access: Access) -> str:
+    """What may be the matter, where none says it. Raises TurnedAway if some say why and none lets this client in."""
+    turned_away = hint = ""
+    for host, port in addresses:
+        met = await _met(host, port, access)
+        if why := _why(met, access.security.login):
+            turned_away = f"{host}:{port} {why}"
+        elif met is None or isinstance(met, HUNG_UP):
+            hint = f"; {host}:{port} hangs up on {access.security.protocol} ({PROTOCOL})"
+        if met is None:
+            return hint
+    if turned_away:
+        raise TurnedAway(turned_away)
+    return hint
 
 
 async def _met(host: str, port: int, access: Access) -> Exception | None:
