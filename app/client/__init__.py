@@ -5,6 +5,8 @@ from ..domain.bulkhead import BulkheadPolicy, ThreadPoolBulkheadPolicy
 from ..domain.interval import Interval
 from ..domain.rate_limiter import RateLimiterPolicy
 from ..domain.time_limiter import TimeLimiterPolicy
+from .breaker import CircuitBreaker
+from .breaker_events import BreakerEvent
 from .breaker_slot import BreakerSlot
 from .bulkhead import Bulkhead
 from .cache_fallback import CacheFallback, CachePolicy
@@ -20,19 +22,24 @@ from .errors import (
 )
 from .events import Event
 from .fallback import Fallback
+from .fleet import Fleet, Limits
 from .hedge import Hedge, HedgePolicy
+from .judging import CircuitBreakerPolicy, OpenFor, OpenUntil
 from .part import Part
 from .rate_limiter import RateLimiter
 from .registry import Registry, RegistryEvent
+from .report import Report
 from .resilience import Guard, Resilience
 from .retry import Ended, Retry, RetryPolicy
 from .retry_budget import RetryBudget
+from .scope import Who
 from .settings import Settings, SettingsRefused
 from .stopping import cancelled
 from .thread_pool_bulkhead import ThreadPoolBulkhead
 from .time_limiter import TimeLimiter
 
 __all__ = [
+    "BreakerEvent",
     "BreakerPolicy",
     "BreakerSlot",
     "Bulkhead",
@@ -41,21 +48,28 @@ __all__ = [
     "CacheFallback",
     "CachePolicy",
     "CallNotPermitted",
+    "CircuitBreaker",
+    "CircuitBreakerPolicy",
     "Clock",
     "Ended",
     "Event",
     "Fallback",
+    "Fleet",
     "Guard",
     "Hedge",
     "HedgePolicy",
     "Interval",
+    "Limits",
     "MaxRetriesExceeded",
     "NotPermitted",
+    "OpenFor",
+    "OpenUntil",
     "Part",
     "RateLimiter",
     "RateLimiterPolicy",
     "Registry",
     "RegistryEvent",
+    "Report",
     "RequestNotPermitted",
     "Resilience",
     "ResilienceError",
@@ -69,5 +83,6 @@ __all__ = [
     "TimeLimitExceeded",
     "TimeLimiter",
     "TimeLimiterPolicy",
+    "Who",
     "cancelled",
 ]

@@ -98,6 +98,18 @@ class CircuitBreaker(Part):
         self.settle()
         return super().counts()
 
+    def gauges(self) -> dict[str, int]:
+        """`state` is Resilience4j's number of it."""
+        metrics = self.metrics()
+        return {
+            "state": list(State).index(self.state),
+            "buffered": metrics.buffered,
+            "failed": metrics.failed,
+            "slow": metrics.slow,
+            "slow_failed": metrics.slow_failed,
+            "not_permitted": metrics.not_permitted,
+        }
+
     def on_event(self, subscriber: Subscriber, *types: str) -> Callable[[], None]:
         """As long as somebody hears of successes, they are judged one by one."""
         end = super().on_event(subscriber, *types)

@@ -10,14 +10,17 @@ from types import TracebackType
 from typing import Any, NamedTuple, ParamSpec, TypeVar
 
 from . import breaker_slot
+from .breaker import CircuitBreaker
 from .breaker_slot import BreakerSlot
 from .bulkhead import Bulkhead
 from .clock import CLOCK, Clock
 from .fallback import Fallback, Instead
+from .fleet import FleetBreaker
 from .part import AsyncWay, Caller, Part, Way, straight
 from .rate_limiter import RateLimiter
 from .registry import Piece, Registry, RegistryEvent
 from .retry import Retry
+from .scope import Scope
 from .settings import DEFAULT, ORDER, Settings
 from .thread_pool_bulkhead import ThreadPoolBulkhead
 from .time_limiter import TimeLimiter
@@ -25,15 +28,18 @@ from .time_limiter import TimeLimiter
 P = ParamSpec("P")
 T = TypeVar("T")
 
-MakeBreaker = Callable[[str, Any], BreakerSlot]
+Fallbacks = Mapping[type[Exception], Instead]
+MakeBreaker = Callable[[str, Any], Piece]
 Policies = Mapping[str, Mapping[str, Any]]  # family, name, policy
 PARTS: Mapping[str, Callable[[str, Any, Clock], Part]] = {
     "retry": Retry,
+    "circuitbreaker": CircuitBreaker,
     "ratelimiter": RateLimiter,
     "timelimiter": TimeLimiter,
     "bulkhead": Bulkhead,
     "thread-pool-bulkhead": ThreadPoolBulkhead,
 }
+MOST_SCOPES = 1_000
 
 
 class Ways(NamedTuple):
@@ -52,7 +58,7 @@ class Resilience:
     where a part of that name was put into the `registry`. Where none does, a call is LookupError: it would go
     unguarded. A thread pool holds plain functions only, inside of the bulkhead.
 
-    `breaker` makes the breaker of a name from its policy; without it, no breaker takes part.
+    `breaker` makes the breaker of a name from its policy, in the place of CircuitBreaker: as `Fleet.breaker`.
     """
 
     def __init__(
@@ -71,6 +77,7 @@ class Resilience:
         self._breaker = breaker
         self.clock = clock
         self._ways: dict[str, Ways] = {}
+        self._scoped: dict[Scope, Ways] = {}
         self._begun: set[str] = set()
         self._lock = threading.RLock()
         self.registry.on_event(self._changed)
@@ -89,13 +96,23 @@ class Resilience:
     def execute_with_resilience(self, name: str, supplier: Callable[[], T]) -> T:
         return self.call(name, supplier)
 
-    def __call__(self, name: str, fallback: Mapping[type[Exception], Instead] | None = None) -> Guard:
-        """A decorator of def and async def; `with`, `async with`: see Guard."""
-        return Guard(self, name, fallback)
+    def __call__(
+        self,
+        name: str,
+        fallback: Fallbacks | None = None,
+        *,
+        operation: str | None = None,
+        instance: str | None = None,
+    ) -> Guard:
+        """A decorator of def and async def, and `.call`, `.acall`; `with`, `async with`: see Guard.
 
-    def ways(self, name: str) -> Ways:
+        `operation` and `instance`: what its calls are about. A fleet may have narrower breakers for them.
+        """
+        return Guard(self, Scope(name, operation, instance), fallback)
+
+    def ways(self, scope: Scope) -> Ways:
         """As composed now: another part in the registry changes them."""
-        return self._ways.get(name) or self._composed(name)
+        return self._scoped.get(scope) or self._composed(scope.service, scope)
 
     def parts(self, name: str) -> list[Piece]:
         """That take part in the calls of this name, outermost first. LookupError if there is none."""
@@ -114,12 +131,17 @@ class Resilience:
                 found.setdefault(part.kind, {})[part.name] = part.counts() | part.gauges()
         return found
 
-    def _composed(self, name: str) -> Ways:
+    def _composed(self, name: str, scope: Scope | None = None) -> Ways:
         with self._lock:
             ways = Ways(straight, straight)
             for part in reversed(self.parts(name)):
-                ways = _around(part, self.clock, ways)
-            self._ways[name] = ways
+                ways = _around(part, self.clock, ways, scope)
+            if scope is None:
+                self._ways[name] = ways
+            else:
+                if len(self._scoped) >= MOST_SCOPES:
+                    self._scoped.clear()
+                self._scoped[scope] = ways
             return ways
 
     def _begin(self, name: str) -> None:
@@ -138,14 +160,15 @@ class Resilience:
         return given.get(name) or given.get(DEFAULT) or self.settings.policy(family, name)
 
     def _make(self, family: str, name: str, policy: Any) -> None:
-        if family in PARTS:
-            self.registry.put(PARTS[family](name, policy, self.clock))
-        elif self._breaker:
+        if family == "circuitbreaker" and self._breaker:
             self.registry.put(self._breaker(name, policy))
+        else:
+            self.registry.put(PARTS[family](name, policy, self.clock))
 
     def _changed(self, event: RegistryEvent) -> None:
         with self._lock:
             self._ways.pop(event.name, None)
+            self._scoped = {scope: ways for scope, ways in self._scoped.items() if scope.service != event.name}
 
     def _nearest(self, name: str) -> str:
         known = {each for family in (*ORDER, "thread-pool-bulkhead") for each in self.settings.names(family)}
@@ -159,14 +182,15 @@ class Guard(Caller):
     neither repeated nor given up on. A block takes a guard of its own: `with resilience("payment-service"):`.
     """
 
-    def __init__(self, resilience: Resilience, name: str, fallback: Mapping[type[Exception], Instead] | None) -> None:
+    def __init__(self, resilience: Resilience, scope: Scope, fallback: Fallbacks | None) -> None:
         self._resilience = resilience
-        self._name = name
+        self._scope = scope
+        self._name = scope.service
         self._stack = ExitStack()
         self._async_stack = AsyncExitStack()
         ways = Ways(self._guarded, self._guarded_async)
         if fallback:
-            ways = _around(Fallback(name, fallback, resilience.clock), resilience.clock, ways)
+            ways = _around(Fallback(self._name, fallback, resilience.clock), resilience.clock, ways)
         super().__init__(*ways)
 
     def __enter__(self) -> None:
@@ -196,13 +220,15 @@ class Guard(Caller):
         await self._async_stack.__aexit__(kind, error, at)
 
     def _guarded(self, fn: Any, args: Any, kwargs: Any) -> Any:
-        return self._resilience.ways(self._name).way(fn, args, kwargs)
+        return self._resilience.ways(self._scope).way(fn, args, kwargs)
 
     def _guarded_async(self, fn: Any, args: Any, kwargs: Any) -> Coroutine[Any, Any, Any]:
-        return self._resilience.ways(self._name).async_way(fn, args, kwargs)
+        return self._resilience.ways(self._scope).async_way(fn, args, kwargs)
 
 
-def _around(part: Piece, clock: Clock, ways: Ways) -> Ways:
+def _around(part: Piece, clock: Clock, ways: Ways, scope: Scope | None = None) -> Ways:
+    if isinstance(part, FleetBreaker) and scope:
+        return Ways(part.within(scope, ways.way), part.within_async(scope, ways.async_way))
     if not isinstance(part, Part):
         return Ways(breaker_slot.around(part, clock, ways.way), breaker_slot.around_async(part, clock, ways.async_way))
     if isinstance(part, ThreadPoolBulkhead):

@@ -1,4 +1,5 @@
 import asyncio
+from contextlib import suppress
 
 import pytest
 
@@ -7,9 +8,11 @@ from app.client.errors import BulkheadFull, CallNotPermitted, NotPermitted, Requ
 from app.client.resilience import Resilience
 from app.client.retry import Retry, RetryPolicy
 from app.client.settings import Settings
+from app.domain.breaker import State
 from app.domain.bulkhead import BulkheadPolicy
 from app.domain.rate_limiter import RateLimiterPolicy
 from app.domain.time_limiter import TimeLimiterPolicy
+from tests.support.members import Member
 from tests.support.virtual_clock import VirtualClock
 
 S = 1_000_000_000
@@ -214,8 +217,26 @@ def test_a_name_for_which_nothing_is_configured_is_refused_and_not_left_unguarde
         pass
 
 
-def test_without_a_maker_of_breakers_none_takes_part():
-    assert "circuitbreaker" not in families(Resilience(FILE), "payment-service")
+def test_without_another_maker_the_breaker_is_that_of_this_process_alone():
+    resilience = Resilience(FILE, clock=VirtualClock(patient=True))
+    for fails in (failing(1, ValueError), failing(0)):
+        with suppress(ValueError):
+            resilience.call("payment-service", fails)
+    assert resilience.snapshot()["circuitbreaker"]["payment-service"]["buffered"] == 3
+    with resilience("payment-service"):
+        pass
+    assert resilience.registry.get("circuitbreaker", "payment-service").metrics().buffered == 4
+
+
+def test_a_call_is_held_back_by_the_breaker_of_its_operation_alone():
+    member = Member()
+    resilience = Resilience(FILE, breaker=member.fleet.breaker, clock=VirtualClock(patient=True))
+    member.told(State.OPEN, 1, breaker="payment-service:op:charge", until=5_000)
+    assert resilience("payment-service", operation="refund").call(int) == 0
+    with pytest.raises(CallNotPermitted, match="payment-service:op:charge"):
+        resilience("payment-service", operation="charge", instance="pay-3").call(int)
+    assert resilience.call("payment-service", int) == 0
+    assert {said.get("operation") for said in member.said()} == {None, "charge", "refund"}
 
 
 def test_each_name_has_parts_of_its_own(resilience):
