@@ -72,7 +72,7 @@ class Judging:
     def ask(self, seen_seq: int | None) -> None:
         """A call that ended, or that was not permitted, after the wait in OPEN; one from before it does not ask."""
         breaker = self.kept.breaker
-        late = seen_seq is not None and seen_seq < breaker.seq
+        late = seen_seq is not None and seen_seq < self.kept.changed_seq
         if breaker.state is OPEN and self.at_ms > breaker.until_at and not late:
             asked, _, [event] = machine.permit(breaker, self.at_ms, self.policy)
             self._follow(machine.release(asked), event)

@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from app.domain.breaker import Policy
 from app.domain.calls import BreakerState, State
@@ -11,14 +11,15 @@ from app.domain.permits import SKEW_MS
 from tests.support.fleets import Row
 
 START_AT = 1_000_000
-CLIENTS = 4
+CLIENTS = 3
+numbers = st.integers(0, CLIENTS - 1)
 
 policies = st.builds(
     Policy,
     sliding_window_size=st.just(4),
     minimum_number_of_calls=st.integers(1, 3),
-    permitted_number_of_calls_in_half_open_state=st.integers(1, 4),
-    wait_duration_in_open_state_ms=st.sampled_from([1_000, 20_000]),
+    permitted_number_of_calls_in_half_open_state=st.integers(1, 3),
+    wait_duration_in_open_state_ms=st.sampled_from([1_000, 1_000, 20_000]),
     max_wait_duration_in_half_open_state_ms=st.sampled_from([0, 0, 5_000]),
     automatic_transition_from_open_to_half_open_enabled=st.booleans(),
 )
@@ -71,38 +72,32 @@ class Client:
 class PermitMachine(RuleBasedStateMachine):
     @initialize(policy=policies, skews=st.lists(st.integers(-999, 999), min_size=CLIENTS, max_size=CLIENTS))
     def deploy(self, policy: Policy, skews: list[int]) -> None:
-        self.row, self.now_ms = Row(policy), START_AT
+        self.row, self.now_ms, self.born = Row(policy), START_AT, 0
         self.clients = [self._client(skew_ms) for skew_ms in skews]
-        self.born = 0
+        for _ in range(4):
+            self.somebody_without_a_client_calls("failure")
 
     def _client(self, skew_ms: int) -> Client:
-        self.born = getattr(self, "born", 0) + 1
+        self.born += 1
         return Client(f"client-{self.born}", skew_ms)
 
-    @rule(ms=st.sampled_from([1, 500, 1_001, 8_000, 12_000]))
+    @rule(ms=st.sampled_from([1, 1_001, 4_000, 9_500, 12_000]))
     def time_passes(self, ms: int) -> None:
         self.now_ms += ms
 
-    @rule()
-    def timers_fire(self) -> None:
-        if self.row.fleet:
-            self.row.fire(self.now_ms)
+    @rule(ms=st.sampled_from([1_001, 4_000, 9_500, 12_000]))
+    def time_passes_and_timers_fire(self, ms: int) -> None:
+        self.now_ms += ms
+        self.row.fire(self.now_ms)
 
-    @rule(n=st.integers(0, CLIENTS - 1))
+    @rule(n=numbers)
     def a_client_reads_one_state_more(self, n: int) -> None:
         client = self.clients[n]
         if client.read < len(self.row.states):
             client.learn(self.row.states[client.read])
             client.read += 1
 
-    @rule(n=st.integers(0, CLIENTS - 1))
-    def a_client_reads_all(self, n: int) -> None:
-        client = self.clients[n]
-        for state in self.row.states[client.read :]:
-            client.learn(state)
-        client.read = len(self.row.states)
-
-    @rule(n=st.integers(0, CLIENTS - 1), lost=st.booleans())
+    @rule(n=numbers, lost=st.booleans())
     def a_client_wants_to_call(self, n: int, lost: bool) -> None:
         client = self.clients[n]
         if client.permitted(self.now_ms):
@@ -110,7 +105,18 @@ class PermitMachine(RuleBasedStateMachine):
         elif not lost:
             self._report(client, "rejected", client.seen_seq)
 
-    @rule(n=st.integers(0, CLIENTS - 1), outcome=st.sampled_from(["failure", "success"]), lost=st.booleans())
+    @rule(n=numbers)
+    def a_client_reads_all_and_wants_to_call_twice(self, n: int) -> None:
+        for _ in range(2):
+            self._read(self.clients[n])
+            self.a_client_wants_to_call(n, lost=False)
+
+    def _read(self, client: Client) -> None:
+        for state in self.row.states[client.read :]:
+            client.learn(state)
+        client.read = len(self.row.states)
+
+    @rule(n=numbers, outcome=st.sampled_from(["failure", "success"]), lost=st.booleans())
     def a_call_ends(self, n: int, outcome: str, lost: bool) -> None:
         client = self.clients[n]
         if client.calls:
@@ -118,7 +124,7 @@ class PermitMachine(RuleBasedStateMachine):
             if not lost:
                 self._report(client, outcome, seen_seq)
 
-    @rule(n=st.integers(0, CLIENTS - 1), outcome=st.sampled_from(["failure", "success", "ignored"]), lost=st.booleans())
+    @rule(n=numbers, outcome=st.sampled_from(["failure", "success", "ignored"]), lost=st.booleans())
     def a_trial_call_ends(self, n: int, outcome: str, lost: bool) -> None:
         """Of an ignored one the client keeps the permit."""
         client = self.clients[n]
@@ -128,11 +134,10 @@ class PermitMachine(RuleBasedStateMachine):
             if not lost:
                 self._report(client, outcome, trial.seq)
 
-    @rule(n=st.integers(0, CLIENTS - 1), skew_ms=st.integers(-999, 999))
+    @rule(n=numbers, skew_ms=st.integers(-999, 999))
     def a_client_dies_with_what_it_had_and_another_is_born(self, n: int, skew_ms: int) -> None:
         self.clients[n] = self._client(skew_ms)
 
-    @precondition(lambda self: self.row.fleet)
     @rule(outcome=st.sampled_from(["failure", "success"]))
     def somebody_without_a_client_calls(self, outcome: str) -> None:
         self.row.call(outcome, self.now_ms)
@@ -152,12 +157,10 @@ class PermitMachine(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         """From anywhere, one client that goes on, and a service that works: its breaker closes."""
-        if self.row.fleet is None:
-            return
         for _ in range(90):
             self.now_ms += 1_000
             self.row.wait(self.now_ms)
-            self.a_client_reads_all(0)
+            self._read(self.clients[0])
             self.a_client_wants_to_call(0, lost=False)
             self.a_trial_call_ends(0, "success", lost=False)
             self.a_call_ends(0, "success", lost=False)

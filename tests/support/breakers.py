@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from agents import breaker as row
@@ -12,7 +12,7 @@ from app.domain.calls import BreakerAct, BreakerState, CallOutcome, State
 from app.domain.fleet import Fleet, Kept
 from app.domain.scopes import Scopes
 from app.engine.driver import EPOCH_MS, Driver
-from app.engine.processor import PROCESSORS
+from app.engine.processor import PROCESSORS, View
 from app.wire.topics import AUDIT, BREAKER_ACTS, BREAKER_STATES, BREAKER_TRANSITIONS, CALL_OUTCOMES
 from tables.breaker import breakers, policies, scopes
 
@@ -24,7 +24,7 @@ class Breakers(Driver):
         self, policies_: Mapping[str, Policy], scopes_: Mapping[str, Scopes] | None = None, *, careful: bool = False
     ) -> None:
         self.policies, self.scopes = dict(policies_), dict(scopes_ or {})
-        settings = {
+        settings: dict[View[Any], Callable[[str], Any]] = {
             policies: lambda name: self.policies.get(name, Policy()),
             scopes: lambda service: self.scopes.get(service, Scopes()),
         }

@@ -124,6 +124,14 @@ def test_a_late_call_does_not_end_the_wait_and_one_that_saw_open_does():
     assert row.kept.breaker.state is State.HALF_OPEN
 
 
+def test_a_call_that_saw_open_under_an_older_policy_ends_the_wait_too():
+    row = opened()
+    row.policy = msgspec.structs.replace(POLICY, slow_call_duration_threshold_ms=500)
+    row.call("failure", 4)
+    row.call("rejected", 1_004, seen_seq=1)
+    assert (row.states[-1].state, row.states[-1].seq) == (State.HALF_OPEN, 3)
+
+
 def test_rejected_calls_are_counted_and_judge_nothing():
     row = opened()
     assert row.call("rejected", 500) == []
