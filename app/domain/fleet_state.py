@@ -16,6 +16,7 @@ from .permits import Client
 from .published import Gone
 from .scopes import Scopes, scope_of
 from .turn import Lookup
+from .window import WindowType
 
 
 class Fleet(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -40,12 +41,20 @@ class Terms(NamedTuple):
     scopes: Lookup[Scopes]
 
 
+MOST_BYTES = 512 << 10  # of a service: one record of the changelog has them all
+
 Decision = tuple[Fleet | None, list[Effect]]
 
 
 def due(fleet: Fleet) -> int | None:
     """The earliest of its breakers'."""
     return min((at for kept in fleet.breakers.values() if (at := one.due(kept)) is not None), default=None)
+
+
+def most_bytes(policy: Policy) -> int:
+    """What a breaker takes when its window is full: a byte a call, or some for each second."""
+    each = 8 if policy.sliding_window_type is WindowType.TIME_BASED else 1
+    return 400 + policy.sliding_window_size * each
 
 
 class Roster:
@@ -66,10 +75,10 @@ class Roster:
 
     def judging(self, name: str, others: Collection[str] = ()) -> Judging | None:
         """None where it would begin and there is no room: the one idle for longest goes, but for `others`."""
-        kept = self.breakers.get(name)
-        if kept is None and not self._make_room(others):
+        kept, policy = self.breakers.get(name), self.policies[name]
+        if kept is None and not self._make_room(policy, others):
             return None
-        moment = Moment(self.at_ms, self.now_ms, self.policies[name], self.fleet.clients)
+        moment = Moment(self.at_ms, self.now_ms, policy, self.fleet.clients)
         return Judging(name, kept, moment, self.seq)
 
     def keep(self, judged: Judging) -> None:
@@ -80,8 +89,9 @@ class Roster:
         fleet = self.fleet
         return Fleet(self.breakers, self.scopes, fleet.clients, acts or fleet.acts, self.seq, fleet.refused + refused)
 
-    def _make_room(self, others: Collection[str]) -> bool:
-        while len(self.breakers) >= self.most:
+    def _make_room(self, policy: Policy, others: Collection[str]) -> bool:
+        most = min(self.most, max(1, MOST_BYTES // most_bytes(policy)))
+        while len(self.breakers) >= most:
             idle = (
                 (kept.used_at, name)
                 for name, kept in self.breakers.items()

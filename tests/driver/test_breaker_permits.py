@@ -99,6 +99,17 @@ def test_permits_of_an_earlier_half_open_are_waited_for(row):
     assert row.published["pay"].permits == {"b-1": 3}
 
 
+def test_a_call_from_before_answers_no_permit(row):
+    row.policies["pay"] = Policy(
+        minimum_number_of_calls=1, wait_duration_in_open_state_ms=1_000, permitted_number_of_calls_in_half_open_state=1
+    )
+    row.calls("pay", "rejected", client="a-1")
+    row.calls("pay", "failure", client="a-1", seen_seq=1)
+    row.advance("2s")
+    row.calls("pay", "rejected", client="b-1")
+    assert (row.published["pay"].state, row.published["pay"].permits) == ("HALF_OPEN", {})
+
+
 def test_another_policy_is_not_told_while_permits_are_out(row):
     row.calls("pay", "rejected", client="a-1")
     row.policies["pay"] = Policy(slow_call_duration_threshold_ms=500)

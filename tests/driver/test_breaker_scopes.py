@@ -82,6 +82,15 @@ def test_a_call_for_which_a_breaker_has_no_room_counts_at_the_others(row):
     assert row.kept("payment-service").keys() == {"payment-service"}
 
 
+def test_there_are_no_more_than_one_record_can_hold(row):
+    row.scopes["payment-service"] = Scopes(("instance",), most=1_000)
+    for n in range(7):
+        row.policies[f"payment-service:instance:pay-{n}"] = Policy(sliding_window_size=100_000)
+        row.advance(1)
+        row.calls("payment-service", "success", instance=f"pay-{n}")
+    assert row.kept("payment-service").keys() == {f"payment-service:instance:pay-{n}" for n in range(2, 7)}
+
+
 def test_a_call_of_no_scope_is_passed_over(row):
     row.scopes["payment-service"] = Scopes(("operation",))
     row.calls("payment-service", "failure")
