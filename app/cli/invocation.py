@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 ANSWER_S = 10.0
+REFUSED = 400
 NOT_HERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  # bound to all addresses: asked at one
 
 
@@ -71,7 +73,36 @@ class Invocation:
 
     def get(self, path: str, **query: Any) -> Any:
         """What the worker of `--url` answers, else the one that the settings say."""
-        return get(self.url or self._usual_url(), path, **query)
+        return self._asked("GET", f"{path}{_query(query)}", None, {})
+
+    def post(self, path: str, body: Any) -> Any:
+        """The same, of a change."""
+        return self._asked("POST", path, json.dumps(body), {"Content-Type": "application/json", **self._token()})
+
+    def stream(self, path: str) -> Iterator[bytes]:
+        """Line by line, until the worker ends it."""
+        url = self._url()
+        with _connected(url) as (connection, base):
+            connection.request("GET", f"{base}{path}")
+            answer = connection.getresponse()
+            if answer.status >= REFUSED:
+                _read(url, answer.status, answer.read())
+            yield from answer
+
+    def _asked(self, method: str, path: str, body: str | None, headers: Mapping[str, str]) -> Any:
+        url = self._url()
+        with _connected(url) as (connection, base):
+            connection.request(method, f"{base}{path}", body, headers)
+            answer = connection.getresponse()
+            status, said = answer.status, answer.read()
+        return _read(url, status, said)
+
+    def _url(self) -> str:
+        return self.url or self._usual_url()
+
+    def _token(self) -> Mapping[str, str]:
+        token = self.settings.http_token
+        return {"Authorization": f"Bearer {token}"} if token else {}
 
     def _usual_url(self) -> str:
         host = NOT_HERE.get(self.settings.host, self.settings.host)
@@ -92,23 +123,25 @@ url_option = click.option(
 json_option = click.option("--json", "as_json", is_flag=True, expose_value=False, callback=_noted, help="As JSON.")
 
 
-def get(url: str, path: str, **query: Any) -> Any:
-    """The worker's answer. Raises ClickException with its own words, or that there is none."""
+def _query(query: Mapping[str, Any]) -> str:
+    asked = urlencode({name: value for name, value in query.items() if value is not None})
+    return f"?{asked}" if asked else ""
+
+
+@contextmanager
+def _connected(url: str) -> Iterator[tuple[HTTPConnection, str]]:
+    """To the worker, and what its paths begin with. Raises ClickException where none answers."""
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise click.BadParameter(f"{url!r}: expected http://host:port", param_hint="--url")
     connect = HTTPSConnection if parts.scheme == "https" else HTTPConnection
     connection = connect(parts.hostname, parts.port, timeout=ANSWER_S)
-    asked = urlencode({name: value for name, value in query.items() if value is not None})
     try:
-        connection.request("GET", f"{parts.path.rstrip('/')}{path}{'?' if asked else ''}{asked}")
-        answer = connection.getresponse()
-        body = answer.read()
+        yield connection, parts.path.rstrip("/")
     except (OSError, HTTPException) as error:
         raise click.ClickException(f"no worker answers at {url}: {error} (server.port, --url)") from error
     finally:
         connection.close()
-    return _read(url, answer.status, body)
 
 
 def _read(url: str, status: int, body: bytes) -> Any:
@@ -116,7 +149,7 @@ def _read(url: str, status: int, body: bytes) -> Any:
         said = json.loads(body)
     except ValueError as error:
         raise click.ClickException(f"{url} answered {status}, and no JSON: is it a worker?") from error
-    if status >= 400:  # noqa: PLR2004
+    if status >= REFUSED:
         raise NotGiven(status, said.get("detail", "") if isinstance(said, dict) else "")
     return said
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
+from contextlib import asynccontextmanager, contextmanager
+from threading import Thread
 from typing import Any, TypeVar
 
 from aiohttp import ClientSession, web
@@ -141,3 +144,39 @@ async def site(worker: OneWorker) -> AsyncIterator[Site]:
             yield Site(runner, client)
     finally:
         await runner.cleanup()
+
+
+class Beside:
+    """A site that answers in a thread of its own, for what is no coroutine."""
+
+    def __init__(self, worker: OneWorker) -> None:
+        self._url: Future[str] = Future()
+        self._loop, self._done = asyncio.new_event_loop(), asyncio.Event()
+        self._thread = Thread(target=lambda: self._loop.run_until_complete(self._answer(worker)))
+        self._thread.start()
+
+    @property
+    def url(self) -> str:
+        return self._url.result()
+
+    def stop(self) -> None:
+        self._loop.call_soon_threadsafe(self._done.set)
+
+    async def _answer(self, worker: OneWorker) -> None:
+        async with site(worker) as here:
+            self._url.set_result(here.url)
+            await self._done.wait()
+
+    def close(self) -> None:
+        self.stop()
+        self._thread.join()
+        self._loop.close()
+
+
+@contextmanager
+def beside(worker: OneWorker) -> Iterator[Beside]:
+    found = Beside(worker)
+    try:
+        yield found
+    finally:
+        found.close()
