@@ -13,7 +13,8 @@ NOUNS = {
     "worker": "Run a worker.",
     "demo": "Play a shop's orders through the saga, on a Kafka of its own.",
     "saga": "List, show and start sagas.",
-    "breaker": "List circuit breakers.",
+    "breaker": "Show circuit breakers, change them by hand, watch their events.",
+    "what-if": "Try settings of breakers on calls that were recorded.",
     "dlq": "List, show and replay dead letters.",
     "offsets": "Show where every task stands, and accept positions that were changed or lost.",
     "topics": "Create own topics, and compare them with what is wanted.",
@@ -28,7 +29,8 @@ class Nouns(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
         if cmd_name not in NOUNS:
             return None
-        found: click.Command = getattr(import_module(f"app.cli.{cmd_name}"), cmd_name)
+        name = cmd_name.replace("-", "_")
+        found: click.Command = getattr(import_module(f"app.cli.{name}"), name)
         return found
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002

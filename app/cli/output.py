@@ -22,15 +22,19 @@ def put_json(value: Any) -> None:
     click.echo(json.dumps(value, ensure_ascii=False, indent=2 if sys.stdout.isatty() else None))
 
 
-def put_rows(rows: Sequence[Mapping[str, Any]], columns: Mapping[str, str], none: str) -> None:
+def put_rows(
+    rows: Sequence[Mapping[str, Any]], columns: Mapping[str, str], none: str, *, to_stderr: bool = False
+) -> None:
     """`columns` are headings by field; `none` is said where there are no rows."""
     if not rows:
-        click.echo(none)
+        click.echo(none, err=to_stderr)
         return
     texts = [list(columns.values()), *([_text(row.get(field)) for field in columns] for row in rows)]
     widths = [max(len(line[at]) for line in texts) for at in range(len(columns))]
     for line in texts:
-        click.echo("  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip())
+        click.echo(
+            "  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip(), err=to_stderr
+        )
 
 
 def put_fields(fields: Mapping[str, Any]) -> None:
