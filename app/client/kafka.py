@@ -82,7 +82,7 @@ class KafkaTransport:
         self._consumer: AIOKafkaConsumer | None = None
         self._topics: set[str] = set()
         self._probed_s = float("-inf")
-        self._read_once = False
+        self._read_once = self._left = False
         self._loop = asyncio.new_event_loop()
         self._more = asyncio.Event()
         threading.Thread(target=self._run, name="iopt-kafka", daemon=True).start()
@@ -96,6 +96,8 @@ class KafkaTransport:
 
     def poll(self, within_ms: int) -> list[Record]:
         """States that are new, the oldest ones first; none where all are read. Raises Unreached."""
+        if self._left:
+            raise Unreached("closed")
         try:
             return self._wait(self._polled(within_ms / 1000), within_ms / 1000 + LONGEST_MS / 1000)
         except Exception as error:
@@ -103,6 +105,9 @@ class KafkaTransport:
 
     def close(self, within_ms: int) -> None:
         """Waits that long for what is still to be sent."""
+        if self._left:
+            return
+        self._left = True
         try:
             self._wait(self._closed(), within_ms / 1000)
         except Exception as error:  # noqa: BLE001  # what is not sent by now is lost, and nobody waits longer

@@ -1,0 +1,34 @@
+"""The way to the fleet through a real Kafka keeps the promises that the one in memory keeps."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from app.client.kafka import KafkaTransport
+from deploy.kafka import Broker
+from tests.support.kafka import Kafka
+from tests.support.transport_suite import OUTCOMES, TransportSuite, Ways
+
+STATES = "iopt.breaker-states"
+
+
+class TestKafkaTransport(TransportSuite):
+    @pytest.fixture
+    def ways(self, tmp_path: Path) -> Iterator[Ways]:
+        broker, opened = Broker(tmp_path / "broker"), []
+        broker.start()
+        kafka = Kafka(broker.bootstrap)
+        kafka.create(OUTCOMES, STATES, partitions=1)
+
+        def made() -> KafkaTransport:
+            opened.append(KafkaTransport(broker.bootstrap, request_timeout_ms=2_000))
+            return opened[-1]
+
+        def sent() -> list[tuple[str | None, bytes | None, dict[str, bytes]]]:
+            return [(record.key, record.value, dict(record.headers)) for record in kafka.read_all(OUTCOMES)]
+
+        yield Ways(made, lambda key, value: kafka.write(STATES, (key, value)), sent, broker.kill)
+        for each in opened:
+            each.close(100)
+        broker.kill()
