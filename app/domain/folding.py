@@ -91,18 +91,14 @@ def quiet(breaker: Breaker, call: Call, count: int, policy: Policy) -> int:
 
 
 def repeated(kept: Kept, call: Call, count: int, at_ms: int, policy: Policy) -> Kept:
-    """With as many calls as `quiet` found."""
+    """With as many calls as `quiet` found: who saw them, the one before them has said."""
     breaker, before = kept.breaker, kept.breaker.window
     if breaker.state not in (State.DISABLED, State.FORCED_OPEN):
         breaker = replace(breaker, window=_more(before, _flags(call, policy), count))
-    first, last = kept.first_failure, kept.last_failure
-    if call.failed:
-        last = call.sighting or NOBODY
-        first = last if breaker.window.failed == 1 else first
-    elif before.failed and not breaker.window.failed:
-        first = last = NOBODY
+    if not call.failed and before.failed and not breaker.window.failed:
+        kept = replace(kept, first_failure=NOBODY, last_failure=NOBODY)
     totals = one.added(kept.totals, call, count)
-    return replace(kept, breaker=breaker, first_failure=first, last_failure=last, totals=totals, used_at=at_ms)
+    return replace(kept, breaker=breaker, totals=totals, used_at=at_ms)
 
 
 def _flags(call: Call, policy: Policy) -> int:

@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
@@ -18,9 +19,9 @@ policies = st.builds(
     Policy,
     sliding_window_size=st.just(4),
     minimum_number_of_calls=st.integers(1, 3),
-    permitted_number_of_calls_in_half_open_state=st.integers(1, 3),
+    permitted_number_of_calls_in_half_open_state=st.sampled_from([1, 1, 2, 3]),
     wait_duration_in_open_state_ms=st.sampled_from([1_000, 1_000, 20_000]),
-    max_wait_duration_in_half_open_state_ms=st.sampled_from([0, 0, 5_000]),
+    max_wait_duration_in_half_open_state_ms=st.sampled_from([0, 0, 0, 5_000]),
     automatic_transition_from_open_to_half_open_enabled=st.booleans(),
 )
 
@@ -76,30 +77,23 @@ class PermitMachine(RuleBasedStateMachine):
         self.clients = [self._client(skew_ms) for skew_ms in skews]
         for _ in range(4):
             self.somebody_without_a_client_calls("failure")
+        self.now_ms += policy.wait_duration_in_open_state_ms + 1
 
     def _client(self, skew_ms: int) -> Client:
         self.born += 1
         return Client(f"client-{self.born}", skew_ms)
 
-    @rule(ms=st.sampled_from([1, 1_001, 4_000, 9_500, 12_000]))
-    def time_passes(self, ms: int) -> None:
+    @rule(ms=st.sampled_from([1, 1_001, 4_000, 9_500, 12_000]), timers=st.booleans())
+    def time_passes(self, ms: int, timers: bool) -> None:
         self.now_ms += ms
+        if timers:
+            self.row.fire(self.now_ms)
 
-    @rule(ms=st.sampled_from([1_001, 4_000, 9_500, 12_000]))
-    def time_passes_and_timers_fire(self, ms: int) -> None:
-        self.now_ms += ms
-        self.row.fire(self.now_ms)
-
-    @rule(n=numbers)
-    def a_client_reads_one_state_more(self, n: int) -> None:
+    @rule(n=numbers, read=st.integers(0, 2), lost=st.booleans())
+    def a_client_wants_to_call(self, n: int, lost: bool, read: int = 0) -> None:
+        """Maybe it has not read what is published by now."""
         client = self.clients[n]
-        if client.read < len(self.row.states):
-            client.learn(self.row.states[client.read])
-            client.read += 1
-
-    @rule(n=numbers, lost=st.booleans())
-    def a_client_wants_to_call(self, n: int, lost: bool) -> None:
-        client = self.clients[n]
+        self._read(client, client.read + read)
         if client.permitted(self.now_ms):
             client.begin()
         elif not lost:
@@ -111,10 +105,10 @@ class PermitMachine(RuleBasedStateMachine):
             self._read(self.clients[n])
             self.a_client_wants_to_call(n, lost=False)
 
-    def _read(self, client: Client) -> None:
-        for state in self.row.states[client.read :]:
+    def _read(self, client: Client, until: int | None = None) -> None:
+        for state in self.row.states[client.read : until]:
             client.learn(state)
-        client.read = len(self.row.states)
+        client.read = len(self.row.states[:until])
 
     @rule(n=numbers, outcome=st.sampled_from(["failure", "success"]), lost=st.booleans())
     def a_call_ends(self, n: int, outcome: str, lost: bool) -> None:
@@ -168,3 +162,4 @@ class PermitMachine(RuleBasedStateMachine):
 
 
 TestPermits = PermitMachine.TestCase
+TestPermits.settings = settings(stateful_step_count=100)
