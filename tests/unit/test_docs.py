@@ -16,7 +16,7 @@ from deploy.settings_page import whole
 ROOT = Path(__file__).parents[2]
 PAGES = ["README.md", "CHANGELOG.md", *(f"docs/{page.name}" for page in sorted((ROOT / "docs").glob("*.md")))]
 CODES = {"iopt.undone", "iopt.expired"}
-GUIDES = ["README.md", "docs/configuration.md", "docs/operations.md", "docs/participants.md"]
+GUIDES = ["README.md", "docs/breakers.md", "docs/configuration.md", "docs/operations.md", "docs/participants.md"]
 
 
 def text(page: str) -> str:
@@ -65,7 +65,7 @@ def test_the_page_of_settings_has_every_one_as_it_is() -> None:
 @pytest.mark.parametrize("page", GUIDES)
 def test_every_command_is_there(page: str) -> None:
     shown = "\n".join(re.findall(r"^    (.+)$", text(page), re.MULTILINE) + re.findall(r"`([^`]+)`", text(page)))
-    for noun, verb in re.findall(r"\biopt ([a-z]+)(?: ([a-z]+)\b)?", shown):
+    for noun, verb in re.findall(r"\biopt ([a-z][a-z-]*)(?: ([a-z][a-z-]*)\b)?", shown):
         assert noun in NOUNS, noun
         command = main.get_command(None, noun)
         verbs = getattr(command, "commands", {})
