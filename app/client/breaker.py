@@ -2,7 +2,7 @@
 
 No lock is held across a call. Where a success can change nothing but the window (`app.domain.calm`), it is only noted:
 two readings of the clock and one append. Notes are counted with the next call that is judged, when somebody looks, and
-when there are 1,000 of them.
+when there are 1,000 of them, or one fewer than could show a rate.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from ..domain import member as members
 from ..domain.breaker import Metrics, Policy, State
 from .alarm import ALARM, Alarm
 from .breaker_events import BreakerEvents
-from .breaker_steps import MOST_NOTES, UNKNOWN, Listener, Steps
+from .breaker_steps import UNKNOWN, Listener, Steps
 from .clock import CLOCK, Clock
 from .events import Event, Subscriber
 from .judging import CircuitBreakerPolicy
@@ -192,11 +192,11 @@ class CircuitBreaker(Part):
                 steps.given_up(seq)
                 raise
             ended_ns = now_ns()
-            if notes is None or ended_ns - began_ns > notes.limit_ns:
+            if notes is None or ended_ns - began_ns > notes.limit_ns or ended_ns > notes.until_ns:
                 steps.judged(Ended(result), ended_ns - began_ns, seq, about)
                 return result
             notes.append((began_ns, ended_ns, about))
-            if notes is not steps.notes or len(notes) >= MOST_NOTES:
+            if notes is not steps.notes or len(notes) >= notes.most:
                 steps.settle(notes)
             return result
 
@@ -218,11 +218,11 @@ class CircuitBreaker(Part):
                 steps.given_up(seq)
                 raise
             ended_ns = now_ns()
-            if notes is None or ended_ns - began_ns > notes.limit_ns:
+            if notes is None or ended_ns - began_ns > notes.limit_ns or ended_ns > notes.until_ns:
                 steps.judged(Ended(result), ended_ns - began_ns, seq, about)
                 return result
             notes.append((began_ns, ended_ns, about))
-            if notes is not steps.notes or len(notes) >= MOST_NOTES:
+            if notes is not steps.notes or len(notes) >= notes.most:
                 steps.settle(notes)
             return result
 

@@ -13,7 +13,7 @@ from ..domain import breaker as machine
 from ..domain import member as members
 from ..domain.breaker import Breaker, Outcome, Policy, State, Verdict
 from ..domain.breaker_events import Event as Told
-from ..domain.calm import calm, succeeded
+from ..domain.calm import by_second, calm, succeeded
 from ..domain.member import Member
 from ..domain.scopes import service_of
 from .alarm import Alarm
@@ -26,6 +26,7 @@ from .retry import Ended
 
 MS = 1_000_000
 MOST_NOTES = 1_000
+FAR_NS = 1 << 63
 OPEN_TO_ALL = (State.CLOSED, State.METRICS_ONLY, State.DISABLED)
 UNKNOWN = -1  # the number of the state under which a call was permitted
 
@@ -60,12 +61,14 @@ class Listener(Protocol):
 
 
 class Notes(deque[Note]):
-    """Of successes that took at most `limit_ns`, permitted in state `seq`."""
+    """At most so many, of successes that were permitted in state `seq`, took at most `limit_ns`, and ended in time."""
 
     def __init__(self, seq: int, limit_ns: int) -> None:
         super().__init__()
         self.seq = seq
         self.limit_ns = limit_ns
+        self.until_ns = FAR_NS
+        self.most = MOST_NOTES
 
 
 class Steps:
@@ -82,6 +85,7 @@ class Steps:
         self.policy, self.judge = policy, Judge(policy)
         self.member = Member(machine.begun(policy, clock.wall_ms(), clock.random()))
         self._alarm, self._alarm_at = alarm, 0
+        self._now_ns = 0
         self._lock = threading.Lock()
         self.settle()
 
@@ -169,6 +173,7 @@ class Steps:
 
     def step(self, act: Callable[[Member, int], Step], left: Notes | None = None) -> Member:
         with self._lock:
+            self._now_ns = self.clock.now_ns()  # before the wall clock: a second is never taken for longer than it is
             now_ms = self.clock.wall_ms()
             told = self._count(left or self.notes, now_ms)
             member, events = act(self.member, now_ms)
@@ -188,12 +193,20 @@ class Steps:
         if due_at and due_at != self._alarm_at:
             self._alarm.set(due_at, self.expire)
         self._alarm_at = due_at
-        may = calm(member.breaker, policy) and not self.judge.asks_results and not self.events.hears_successes
-        if may and (notes is None or notes.seq != member.breaker.seq):
-            self.notes = Notes(member.breaker.seq, policy.slow_call_duration_threshold_ms * MS)
-        elif not may:
+        told_at_once = self.judge.asks_results or self.events.hears_successes
+        most = 0 if told_at_once else calm(member.breaker, policy, now_ms)
+        if not most:
             self.notes = None
+        elif notes is None or notes.seq != member.breaker.seq:
+            self.notes = Notes(member.breaker.seq, policy.slow_call_duration_threshold_ms * MS)
+        if self.notes is not None:
+            self.notes.most = min(most, MOST_NOTES)
+            self.notes.until_ns = self._second_ends_ns(now_ms) if by_second(member.breaker) else FAR_NS
         return self._count(notes, now_ms) if notes is not self.notes else ()
+
+    def _second_ends_ns(self, now_ms: int) -> int:
+        """Or up to a millisecond before."""
+        return self._now_ns + (999 - now_ms % 1000) * MS - 1
 
     def expire(self) -> None:
         self.step(lambda member, now_ms: members.expire(member, now_ms, self.policy, self.clock.random()))
@@ -203,14 +216,14 @@ class Steps:
         if not notes:
             return ()
         taken = [notes.popleft() for _ in range(len(notes))]
-        ahead_ns = now_ms * MS - self.clock.now_ns()
+        ahead_ns = now_ms * MS - self._now_ns
 
         def wall_ms(ns: int) -> int:
             return (ns + ahead_ns) // MS
 
         if self.listener:
             self.listener.succeeded(self.name, taken, wall_ms, self.member.seen_seq(notes.seq))
-        if not calm(self.member.breaker, self.policy):
+        if calm(self.member.breaker, self.policy, wall_ms(taken[-1][1])) < len(taken):
             return self._count_late(taken, notes.seq, wall_ms)
         seconds = Counter({wall_ms(taken[-1][1]) // 1000: len(taken)})
         if wall_ms(taken[0][1]) // 1000 not in seconds:

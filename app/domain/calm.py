@@ -8,34 +8,44 @@ from .breaker import CLOSED, Breaker
 from .breaker_policy import Policy
 from .window import CountWindow, TimeWindow, Window, WindowType
 
+MANY = 1 << 30
+
 _SURELY = 0.999  # below a threshold by more than a 32-bit float rounds
 _EMPTY: dict[WindowType, Window] = {WindowType.COUNT_BASED: CountWindow(), WindowType.TIME_BASED: TimeWindow()}
 
 
-def calm(breaker: Breaker, policy: Policy) -> bool:
-    """Whether successes, as many as come, change nothing but the window.
+def calm(breaker: Breaker, policy: Policy, now_ms: int) -> int:
+    """How many successes may come that change nothing but the window; see `by_second`.
 
-    In a window of calls they never raise a rate that says something already. In a window of time they may, since
-    older successes leave it: there, and below the minimum of calls, no call may have failed or been slow.
+    A success never raises a rate, but it may be the first to show one, and with each second older successes leave a
+    window of time.
     """
-    window = breaker.window
+    window, minimum = breaker.window, policy.minimum_number_of_calls
     if breaker.state is not CLOSED:
-        return False
+        return 0
     if not window.failed and not window.slow:
-        return True
-    if window.type != policy.sliding_window_type or type(window) is TimeWindow:
-        return False
+        return MANY
+    size = policy.sliding_window_size
+    if window.type != policy.sliding_window_type or window.size != size:
+        return 0
+    if not window.enough(minimum):
+        least = minimum if type(window) is TimeWindow else min(minimum, size)
+        return max(0, least - window.buffered - 1)
+    if type(window) is TimeWindow and now_ms // 1000 != window.second:
+        return 0
     surely = window.buffered * _SURELY
-    return (
-        window.size == policy.sliding_window_size
-        and window.enough(policy.minimum_number_of_calls)
-        and window.failed * 100 < policy.failure_rate_threshold * surely
-        and window.slow * 100 < policy.slow_call_rate_threshold * surely
-    )
+    failing, slow = policy.failure_rate_threshold, policy.slow_call_rate_threshold
+    return MANY if window.failed * 100 < failing * surely and window.slow * 100 < slow * surely else 0
+
+
+def by_second(breaker: Breaker) -> bool:
+    """Whether `calm` holds only until the second is over."""
+    window = breaker.window
+    return type(window) is TimeWindow and bool(window.failed or window.slow)
 
 
 def succeeded(breaker: Breaker, count: int, now_ms: int, policy: Policy) -> Breaker:
-    """A calm breaker with so many more successes, none of them slow."""
+    """With so many more successes, none of them slow, as many as may come."""
     window = breaker.window
     if window.type != policy.sliding_window_type:
         window = _EMPTY[policy.sliding_window_type]
