@@ -20,7 +20,7 @@ from .ask import asked, refuse_others
 from .breakers import configured, uncalled
 from .guard import FOR, principal
 from .owner import SOON, Question, from_owner
-from .problem import Problem, reply
+from .problem import Problem, kafka_answering, reply
 from .service import Elsewhere, NotSent, Restoring, Service, Stored
 
 Act = Literal["force-open", "close", "disable", "metrics-only", "reset"]
@@ -79,7 +79,8 @@ async def _done(service: Service, name: str, wanted: Wanted, actor: str) -> web.
         at=service.now_ms(),
     )
     try:
-        await service.act(act)
+        async with kafka_answering():
+            await service.act(act)
     except NotSent as error:
         raise Problem(503, str(error), headers=SOON) from error
     shown, state = await _settled(service, act)

@@ -21,7 +21,7 @@ from tables.breaker import breakers
 from .ask import asked, refuse_others
 from .breakers import configured
 from .owner import SOON, Question, from_owner
-from .problem import Problem, reply
+from .problem import Problem, kafka_answering, reply
 from .service import Elsewhere, Restoring, Service
 
 BUFFERED = 100  # eventConsumerBufferSize
@@ -147,11 +147,10 @@ async def _newest(service: Service, name: str | None) -> list[Told]:
     def wanted(seen: Seen) -> bool:
         return name is None or any(told.breaker == name for told in told_by(seen, service))
 
-    seen = [
-        *await service.newest(CALL_OUTCOMES, key, wanted, most),
-        *await service.newest(BREAKER_TRANSITIONS, name, wanted, most),
-    ]
-    events = (told for each in seen for told in told_by(each, service) if name in (None, told.breaker))
+    async with kafka_answering():
+        calls = await service.newest(CALL_OUTCOMES, key, wanted, most)
+        changes = await service.newest(BREAKER_TRANSITIONS, name, wanted, most)
+    events = (told for each in (*calls, *changes) for told in told_by(each, service) if name in (None, told.breaker))
     kept, counts = list[Told](), Counter[str]()
     ordered = sorted(events, key=attrgetter("at"))
     for told in reversed(ordered):

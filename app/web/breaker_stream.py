@@ -15,7 +15,7 @@ from app.telemetry.logs import log
 
 from .ask import refuse_others
 from .breaker_events import Told, told_by, unless_known, wanted_type
-from .problem import Problem
+from .problem import Problem, kafka_answering
 from .service import Service
 
 PING_S = 1.0
@@ -64,7 +64,7 @@ class Stream:
     async def listen(self, drop: Callable[[], None]) -> AsyncIterator[Listener]:
         """Once it is entered, everything is heard that is committed."""
         listener = Listener(drop)
-        async with self._changing:
+        async with kafka_answering(), self._changing:
             if self._reading is None:
                 reading = AsyncExitStack()
                 await reading.enter_async_context(self._service.following(self._hand))

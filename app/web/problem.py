@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
 from http import HTTPStatus
 from typing import Any
 
 import msgspec
 from aiohttp import web
+
+KAFKA_S = 3.0
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -18,6 +22,16 @@ class Problem(Exception):
     def __init__(self, status: int, detail: str, field: str | None = None, headers: Mapping[str, str] = {}) -> None:
         super().__init__(detail)
         self.status, self.detail, self.field, self.headers = status, detail, field, headers
+
+
+@asynccontextmanager
+async def kafka_answering() -> AsyncIterator[None]:
+    """Raises Problem where it does not."""
+    try:
+        async with asyncio.timeout(KAFKA_S):
+            yield
+    except TimeoutError as error:
+        raise Problem(503, f"Kafka does not answer within {KAFKA_S:g} s", headers={"Retry-After": "1"}) from error
 
 
 def reply(body: Any, status: int = 200) -> web.Response:

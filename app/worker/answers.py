@@ -36,6 +36,7 @@ from app.web.service import (
 from app.wire.codec import Envelope
 from app.wire.partition import partition
 from app.wire.topics import BREAKER_ACTS, BREAKER_TRANSITIONS, CALL_OUTCOMES, Topic
+from tables.breaker import policies, scopes
 
 S = TypeVar("S")
 STEP = 500  # rows read at a time
@@ -86,10 +87,12 @@ class Answers:
         return self._worker.engine.clock.now_ms()
 
     def policy(self, breaker: str) -> Policy:
-        return self._settings.breaker_policy(breaker)
+        found: Policy = self._worker.plan.settings[policies](breaker)
+        return found
 
     def scopes(self, service: str) -> Scopes:
-        return self._settings.breaker_scopes(service)
+        found: Scopes = self._worker.plan.settings[scopes](service)
+        return found
 
     def instances(self, family: str) -> Sequence[str]:
         return self._settings.instances(family)

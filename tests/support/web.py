@@ -36,6 +36,8 @@ class OneWorker:
         self.says_door = Door()
         self.topics: dict[str, list[Seen]] = {}
         self.heard: list[Callable[[Seen], None]] = []
+        self.kafka_answers = asyncio.Event()
+        self.kafka_answers.set()
         self.acts: list[BreakerAct] = []
         self.acting: Callable[[BreakerAct], None] | None = lambda _: None  # None: Kafka takes nothing
         self.says = Health({"kafka": Component(Status.UP, {"brokers": 1})}, UP, UP)
@@ -65,17 +67,20 @@ class OneWorker:
         return self.keeping
 
     async def act(self, act: BreakerAct) -> None:
+        await self.kafka_answers.wait()
         if self.acting is None:
             raise NotSent("no Kafka broker answers")
         self.acts.append(act)
         self.acting(act)
 
     async def newest(self, topic: Topic, key: str | None, wanted: Callable[[Seen], bool], most: int) -> Sequence[Seen]:
+        await self.kafka_answers.wait()
         kept = self.topics.get(topic.name, [])
         return [seen for seen in kept if key in (None, seen.key) and wanted(seen)][-most:]
 
     @asynccontextmanager
     async def following(self, hand: Callable[[Seen], None]) -> AsyncIterator[None]:
+        await self.kafka_answers.wait()
         self.heard.append(hand)
         yield
         self.heard.remove(hand)

@@ -11,13 +11,15 @@ from app.domain.breaker import Breaker, Policy, State
 from app.domain.calls import BreakerAct
 from app.domain.fleet import Fleet, Kept
 from app.domain.scopes import Scopes
-from app.web import breaker_acts
+from app.web import breaker_acts, problem
 from app.web.service import Door, Elsewhere, Keepers, Restoring
 from tests.support.product import free_port
 from tests.support.web import OneWorker, Site, site
 
 PAY = "/actuator/circuitbreakers/payment-service"
 BREAKERS = "/actuator/circuitbreakers"
+EVENTS = "/actuator/circuitbreakerevents"
+STREAM = "/actuator/streamcircuitbreakerevents"
 
 
 def keeping(**states: State) -> OneWorker:
@@ -72,9 +74,9 @@ async def test_whichever_worker_is_asked_all_breakers_are_shown() -> None:
 async def test_a_worker_that_does_not_answer_is_named_instead_of_left_out(worker: OneWorker, served: Site) -> None:
     url = f"http://127.0.0.1:{free_port()}"
     worker.keeping = Keepers({"b": url}, ())
-    problem = await served.problem("GET", BREAKERS)
-    assert problem["status"] == 503
-    assert f"a part is kept by {url}, which does not answer" in problem["detail"]
+    refused = await served.problem("GET", BREAKERS)
+    assert refused["status"] == 503
+    assert f"a part is kept by {url}, which does not answer" in refused["detail"]
 
 
 async def test_what_another_worker_says_of_its_own_part_is_passed_on(worker: OneWorker, served: Site) -> None:
@@ -82,9 +84,9 @@ async def test_what_another_worker_says_of_its_own_part_is_passed_on(worker: One
     there.keeping = Keepers({}, ["breaker-2"])
     async with site(there) as second:
         worker.keeping = Keepers({"b": second.url}, ())
-        problem = await served.problem("GET", BREAKERS)
+        refused = await served.problem("GET", BREAKERS)
         detail = f"a part is kept by {second.url}, which answers 503: breaker-2: not ready, ask again later"
-        assert problem["detail"] == detail
+        assert refused["detail"] == detail
 
 
 @pytest.mark.parametrize(
@@ -126,8 +128,8 @@ async def test_a_breaker_is_changed_by_hand(worker: OneWorker, served: Site, bod
     ],
 )
 async def test_a_wrong_body_is_named(worker: OneWorker, served: Site, body: str, field: str) -> None:
-    problem = await served.problem("POST", PAY, data=body, headers={"Content-Type": "application/json"})
-    assert (problem["status"], problem["field"]) == (400, field)
+    refused = await served.problem("POST", PAY, data=body, headers={"Content-Type": "application/json"})
+    assert (refused["status"], refused["field"]) == (400, field)
     assert not worker.acts
 
 
@@ -137,8 +139,8 @@ async def test_a_form_as_a_browser_sends_it_from_anywhere_is_refused(served: Sit
 
 async def test_a_breaker_that_nobody_knows_is_not_made(worker: OneWorker, served: Site) -> None:
     for name in ("nobody", "payment-service:op:charge"):
-        problem = await served.problem("POST", f"{BREAKERS}/{name}", json={"state": "OPEN"})
-        assert (problem["status"], problem["detail"]) == (404, f"there is no breaker {name}")
+        refused = await served.problem("POST", f"{BREAKERS}/{name}", json={"state": "OPEN"})
+        assert (refused["status"], refused["detail"]) == (404, f"there is no breaker {name}")
     assert not worker.acts
 
 
@@ -162,8 +164,18 @@ async def test_without_an_owner_it_may_be_asked_again(worker: OneWorker, served:
 
 async def test_without_kafka_it_may_be_asked_again(worker: OneWorker, served: Site) -> None:
     worker.acting = None
-    problem = await served.problem("POST", PAY, json={"state": "OPEN"})
-    assert (problem["status"], problem["detail"]) == (503, "no Kafka broker answers")
+    refused = await served.problem("POST", PAY, json={"state": "OPEN"})
+    assert (refused["status"], refused["detail"]) == (503, "no Kafka broker answers")
+
+
+async def test_while_kafka_is_silent_nobody_waits_for_long(
+    worker: OneWorker, served: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(problem, "KAFKA_S", 0.05)
+    worker.kafka_answers.clear()
+    for method, path in (("POST", PAY), ("GET", EVENTS), ("GET", STREAM)):
+        refused = await served.problem(method, path, json={"state": "OPEN"})
+        assert (refused["status"], refused["detail"]) == (503, "Kafka does not answer within 0.05 s")
 
 
 async def test_what_does_not_show_in_time_is_only_accepted(
@@ -180,16 +192,16 @@ async def test_what_the_row_refused_is_a_conflict_that_says_how_the_breaker_stan
     worker: OneWorker, served: Site
 ) -> None:
     worker.acting = lambda act: obeyed(worker, act, State.DISABLED)
-    problem = await served.problem("POST", PAY, json={"state": "OPEN"})
-    assert problem["status"] == 409
-    assert problem["detail"].startswith("payment-service is DISABLED: force-open was refused, or overtaken")
+    refused = await served.problem("POST", PAY, json={"state": "OPEN"})
+    assert refused["status"] == 409
+    assert refused["detail"].startswith("payment-service is DISABLED: force-open was refused, or overtaken")
 
 
 async def test_where_others_reach_it_changes_need_a_token(worker: OneWorker, served: Site) -> None:
     worker.says_door = Door("0.0.0.0")
-    problem = await served.problem("POST", PAY, json={"state": "OPEN"})
-    assert problem["status"] == 403
-    assert "set iopt.http-token (IOPT_HTTP_TOKEN)" in problem["detail"]
+    refused = await served.problem("POST", PAY, json={"state": "OPEN"})
+    assert refused["status"] == 403
+    assert "set iopt.http-token (IOPT_HTTP_TOKEN)" in refused["detail"]
     assert not worker.acts
 
 
