@@ -25,6 +25,7 @@ from .fallback import Fallback
 from .fleet import Fleet, Limits
 from .hedge import Hedge, HedgePolicy
 from .judging import CircuitBreakerPolicy, OpenFor, OpenUntil
+from .kafka import KafkaTransport, connect
 from .part import Part
 from .rate_limiter import RateLimiter
 from .registry import Registry, RegistryEvent
@@ -59,6 +60,7 @@ __all__ = [
     "Hedge",
     "HedgePolicy",
     "Interval",
+    "KafkaTransport",
     "Limits",
     "MaxRetriesExceeded",
     "NotPermitted",
@@ -85,4 +87,5 @@ __all__ = [
     "TimeLimiterPolicy",
     "Who",
     "cancelled",
+    "connect",
 ]

@@ -230,6 +230,32 @@ def test_a_success_that_shows_the_rate_of_failures_opens_it_at_once(clock):
     assert breaker.state is State.OPEN
 
 
+def test_a_success_shows_the_rate_of_what_is_left_when_older_successes_leave_the_window(clock):
+    breaker = of(clock, sliding_window_type=WindowType.TIME_BASED, sliding_window_size=2, minimum_number_of_calls=2)
+    for _ in range(3):
+        breaker.call(int)
+    clock.advance(1_000 * MS)
+    fail(breaker, 1)
+    breaker.call(int)
+    assert breaker._steps.notes is not None
+    clock.advance(1_000 * MS)
+    breaker.metrics()
+    assert breaker.state is State.CLOSED
+    fail(breaker, 1)
+    assert breaker.state is State.OPEN
+
+
+def test_and_does_so_when_nobody_looks_in_between(clock):
+    breaker = of(clock, sliding_window_type=WindowType.TIME_BASED, sliding_window_size=2, minimum_number_of_calls=2)
+    for _ in range(3):
+        breaker.call(int)
+    clock.advance(1_000 * MS)
+    fail(breaker, 1)
+    clock.advance(1_000 * MS)
+    breaker.call(int)
+    assert breaker.state is State.OPEN
+
+
 def test_a_slow_success_is_never_only_noted(clock):
     breaker = of(clock, slow_call_duration_threshold_ms=10, slow_call_rate_threshold=50.0)
     for ms in (10, 11, 10, 11):
