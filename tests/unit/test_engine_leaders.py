@@ -14,14 +14,15 @@ from aiokafka.structs import TopicPartition
 
 from app.domain.errors import NotYet
 from app.engine import views
+from app.engine.broker.cluster import ask_any
+from app.engine.broker.codes import TopicGone
 from app.engine.broker.ends import Bounds, known_bounds
 from app.engine.broker.fetch import Stretch
 from app.engine.broker.transaction_requests import Produce12
-from app.engine.cluster import ask_any
 from app.engine.group import recovery
 from app.engine.group.recovery import restore
 from app.engine.processor import View
-from app.engine.transactions.transaction import GONE_AFTER, TopicGone
+from app.engine.transactions.transaction import GONE_AFTER
 from app.engine.transactions.transaction_versions import Version2
 from app.engine.views import Followed
 from app.wire.topics import Cleanup, Topic

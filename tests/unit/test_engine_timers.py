@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from aiokafka.structs import TopicPartition
 
-from app.engine import timers as module
+from app.engine.broker.fetch import Seen
 from app.engine.driver import EPOCH_MS
-from app.engine.fetch import Seen
-from app.engine.timers import Reading, Timers
+from app.engine.tasks import timers as module
+from app.engine.tasks.timers import Reading, Timers
 from app.telemetry import metrics
 from tests.support.one_task import A, B, Bench, records
 from tests.support.toy import Addition
