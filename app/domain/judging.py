@@ -152,12 +152,13 @@ class Judging:
         return lent is not None and self.now_ms < lent.over_at
 
     def _lend(self, clients: Sequence[str], *, ahead: int) -> bool:
-        """All free permits, under the state of now or the next one. Not without a client."""
+        """All free permits, under the state of now or the next one, and no longer than it. Not without a client."""
         breaker = self.kept.breaker
         given = shares(clients, breaker.free)
         if given:
             seq = breaker.seq + ahead
-            lent = Round(seq, self.at_ms, self.now_ms + permits.LEASE_MS, given)
+            until_at = self.now_ms + permits.LEASE_MS
+            lent = Round(seq, self.at_ms, min(until_at, breaker.until_at or until_at), given)
             self.kept = replace(self.kept, breaker=replace(breaker, free=0, seq=seq), round=lent)
         return bool(given)
 

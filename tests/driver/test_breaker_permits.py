@@ -1,6 +1,7 @@
 """Who may try a service in HALF_OPEN."""
 
 import pytest
+from msgspec.structs import replace
 
 from app.domain.breaker import Policy
 from app.domain.scopes import Scopes
@@ -108,6 +109,15 @@ def test_a_call_from_before_answers_no_permit(row):
     row.advance("2s")
     row.calls("pay", "rejected", client="b-1")
     assert (row.published["pay"].state, row.published["pay"].permits) == ("HALF_OPEN", {})
+
+
+def test_permits_end_with_the_longest_half_open():
+    row = Breakers({"pay": replace(POLICY, max_wait_duration_in_half_open_state_ms=5_000)})
+    row.calls("pay", *["failure"] * 3, client="a-1")
+    row.advance("31s")
+    row.calls("pay", "rejected", client="a-1")
+    state = row.published["pay"]
+    assert state.permits_until_at == state.until_at == row.now_ms + 5_000
 
 
 def test_another_policy_is_not_told_while_permits_are_out(row):
