@@ -25,6 +25,7 @@ STATES = "iopt.breaker-states"
 MOST = 10_000  # records that wait to be sent
 LONGEST_MS = 10_000  # that one waits for an answer
 PROBE_S = 1.0
+ANSWER_S = 3.0
 AGAIN_S = 1.0
 
 T = TypeVar("T")
@@ -79,6 +80,7 @@ class KafkaTransport:
         self._options = {"bootstrap_servers": bootstrap_servers, "request_timeout_ms": LONGEST_MS, **options}
         self._states = states
         self._outbox: deque[Waiting] = deque()
+        self._made: AIOKafkaProducer | None = None
         self._consumer: AIOKafkaConsumer | None = None
         self._topics: set[str] = set()
         self._probed_s = float("-inf")
@@ -128,7 +130,7 @@ class KafkaTransport:
         sending.cancel()
 
     async def _send_all(self) -> None:
-        producer = await self._producer()
+        producer = self._made = await self._producer()
         while True:
             self._more.clear()
             while self._outbox:
@@ -218,14 +220,15 @@ class KafkaTransport:
         if self._loop.time() - self._probed_s < PROBE_S:
             return
         if not consumer.subscription():
-            if self._states in await asyncio.wait_for(consumer.topics(), LONGEST_MS / 1000):
+            if self._states in await asyncio.wait_for(consumer.topics(), ANSWER_S):
                 consumer.subscribe([self._states])
         elif partitions := consumer.assignment():
-            await asyncio.wait_for(consumer.end_offsets(partitions), LONGEST_MS / 1000)
+            await asyncio.wait_for(consumer.end_offsets(partitions), ANSWER_S)
         self._probed_s = self._loop.time()
 
     async def _closed(self) -> None:
         while self._outbox or self._flying:  # noqa: ASYNC110  # asked for once in a process's life
             await asyncio.sleep(0.01)
-        if self._consumer:
-            await self._consumer.stop()
+        for client in (self._made, self._consumer):
+            if client is not None:
+                await client.stop()
