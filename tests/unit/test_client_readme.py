@@ -27,6 +27,6 @@ def test_the_settings_shown_are_read():
 
 def test_the_python_shown_compiles_and_imports_what_there_is():
     for written in blocks("python"):
-        compile(written, "README", "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
-    imported = re.findall(r"from iopt_client import (.*)", README)
-    assert {name.strip() for line in imported for name in line.split(",")} <= set(public)
+        tree = compile(written, "README", "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT | ast.PyCF_ONLY_AST)
+        imports = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.module == "iopt_client"]
+        assert {alias.name for node in imports for alias in node.names} <= set(public)
