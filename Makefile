@@ -35,8 +35,8 @@ lint: setup ## style, types, layers, dependencies
 test: lint ## all tests, on a real Kafka of their own (IOPT_KAFKA=host:port: on yours)
 	$(BIN)/python -m pytest
 
-demo: setup ## the order saga on a real Kafka, from nothing [KILL=3] [ORDERS=n]
-	$(BIN)/iopt demo $(if $(KILL),--kill $(KILL)) $(if $(ORDERS),--orders $(ORDERS))
+demo: setup ## the order saga on a real Kafka, from nothing [KILL=3] [ORDERS=n]; BREAKERS=1: one breaker over three callers
+	$(BIN)/iopt demo $(if $(BREAKERS),breakers $(if $(KILL),--kill),$(if $(KILL),--kill $(KILL)) $(if $(ORDERS),--orders $(ORDERS)))
 
 run: setup ## a local Kafka on port 9092 and the service on 8104, until Ctrl-C [CONFIG=application.yml]
 	@$(BIN)/python -m deploy.run --config $(CONFIG)

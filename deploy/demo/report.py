@@ -95,18 +95,26 @@ def percentiles(begun: dict[str, int], ended: dict[str, int]) -> dict[str, int]:
 
 
 def show(told: dict[str, Any], console: Console) -> None:
-    table = Table(title=f"{told['orders']} orders, seed {told['seed']}, {told['took_s']} s", show_header=False)
+    show_table(f"{told['orders']} orders, seed {told['seed']}, {told['took_s']} s", told, console)
+    show_findings(told["findings"], console)
+    console.print(_verdict(told), soft_wrap=True)
+
+
+def show_table(title: str, told: dict[str, Any], console: Console) -> None:
+    table = Table(title=title, show_header=False)
     table.add_column(style="bold")
     table.add_column()
     for name, value in told.items():
         if name not in ("orders", "seed", "took_s", "findings", "holds"):
             table.add_row(name.replace("_", " "), _said(value))
     console.print(table)
-    for finding in told["findings"][:SHOWN]:
+
+
+def show_findings(findings: Sequence[str], console: Console) -> None:
+    for finding in findings[:SHOWN]:
         console.print(f"[red]wrong:[/red] {escape(finding)}", highlight=False, soft_wrap=True)
-    if (more := len(told["findings"]) - SHOWN) > 0:
+    if (more := len(findings) - SHOWN) > 0:
         console.print(f"... and {more} more (--json names them all)")
-    console.print(_verdict(told), soft_wrap=True)
 
 
 def _said(value: Any) -> str:

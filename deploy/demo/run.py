@@ -33,7 +33,7 @@ def run(orders: int, kills: int, seed: int, *, keep: bool, json: bool) -> int:
     """0 if every order ended as it should. What was written stays where they did not, or with `keep`."""
     console = Console(stderr=True)
     signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))  # as Ctrl-C
-    directory = _directory()
+    directory = new_directory()
     try:
         with local_kafka(directory / "kafka") as kafka:
             told = asyncio.run(_play(Plan(orders, kills, seed, directory), kafka, console)).told()
@@ -42,7 +42,7 @@ def run(orders: int, kills: int, seed: int, *, keep: bool, json: bool) -> int:
         console.print(str(error), highlight=False)
         return 1
     finally:
-        _leave(directory, keep, console)
+        leave(directory, keep, console)
     if json:
         sys.stdout.buffer.write(orjson.dumps(told, option=orjson.OPT_INDENT_2) + b"\n")
     else:
@@ -50,7 +50,7 @@ def run(orders: int, kills: int, seed: int, *, keep: bool, json: bool) -> int:
     return 0 if told["holds"] else 1
 
 
-def _leave(directory: Path, keep: bool, console: Console) -> None:
+def leave(directory: Path, keep: bool, console: Console) -> None:
     if keep:
         console.print(f"Kept: {directory}", highlight=False, soft_wrap=True)
     else:
@@ -128,6 +128,6 @@ def _progress(console: Console) -> Progress:
     )
 
 
-def _directory() -> Path:
+def new_directory() -> Path:
     (CHECKOUT / "var").mkdir(exist_ok=True)
     return Path(tempfile.mkdtemp(prefix="demo-", dir=CHECKOUT / "var"))

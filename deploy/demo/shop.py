@@ -39,12 +39,17 @@ async def topics(kafka: str) -> list[str]:
 
 async def open_shop(kafka: str) -> None:
     """Create the topics of the shop and its services. Raises NotFresh."""
+    await check_fresh(kafka)
+    async with _admin(kafka) as admin:
+        await admin.create_topics([NewTopic(name, PARTITIONS, 1) for name in THEIRS])
+
+
+async def check_fresh(kafka: str) -> None:
+    """Raises NotFresh."""
     taken = [name for name in await topics(kafka) if name in THEIRS or name.startswith("iopt.")]
     if taken:
         told = ", ".join(taken[:SHOWN]) + (f" and {len(taken) - SHOWN} more" if len(taken) > SHOWN else "")
         raise NotFresh(f"{kafka} has {told} already: the demo wants a cluster without its own topics and iopt.*")
-    async with _admin(kafka) as admin:
-        await admin.create_topics([NewTopic(name, PARTITIONS, 1) for name in THEIRS])
 
 
 async def send_orders(kafka: str, seed: int, count: int, sent: Callable[[int], None]) -> None:

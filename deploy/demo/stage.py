@@ -65,7 +65,7 @@ class Stage:
 
     def __post_init__(self) -> None:
         self._port = ports.free(1)[0]
-        self.worker = worker(self.plan, self.kafka, self._port)
+        self.worker = worker(self.plan.directory, SETTINGS, self.kafka, self._port)
         self.services = services(self.plan, self.kafka)
 
     async def play(self) -> None:
@@ -80,10 +80,10 @@ class Stage:
                     raise Broken(f"{self.plan.directory / name}.log: the process ended, exit code {process.result()}")
             await show
         finally:
-            await _cancelled(show, *processes)
+            await cancelled(show, *processes)
 
     async def _show(self) -> None:
-        await self._until_ready()
+        await until_ready(self._port, self.plan.directory / "worker.log")
         async with reader(self.kafka, TOPICS) as consumer:
             following = asyncio.create_task(follow(consumer, self.story.tell, self._tell_news))
             killing = asyncio.create_task(self._kill())
@@ -91,17 +91,8 @@ class Stage:
                 await send_orders(self.kafka, self.plan.seed, self.plan.orders, self._count)
                 await self._until_ended()
             finally:
-                await _cancelled(killing, following)
+                await cancelled(killing, following)
             await finish(consumer, self.story.tell)
-
-    async def _until_ready(self) -> None:
-        url = f"http://127.0.0.1:{self._port}/actuator/health/readiness"
-        deadline = time.monotonic() + READY_S
-        async with aiohttp.ClientSession() as session:
-            while not await _is_up(session, url):
-                if time.monotonic() > deadline:
-                    raise Broken(f"{self.plan.directory / 'worker.log'}: not ready after {READY_S:.0f} s")
-                await asyncio.sleep(ASK_S)
 
     async def _kill(self) -> None:
         """While work is in flight: some facts must have come from the worker that is to be killed."""
@@ -138,17 +129,28 @@ class Stage:
         self.sent = sent
 
 
-def worker(plan: Plan, kafka: str, port: int) -> Supervised:
-    told = {"IOPT_KAFKA": kafka, "IOPT_PORT": str(port), "IOPT_DATA_DIR": str(plan.directory / "worker")}
+def worker(directory: Path, settings: Path, kafka: str, port: int) -> Supervised:
+    told = {"IOPT_KAFKA": kafka, "IOPT_PORT": str(port), "IOPT_DATA_DIR": str(directory / "worker")}
     iopt = str(Path(sys.executable).with_name("iopt"))
-    command = [iopt, "--config", str(SETTINGS), "worker"]
-    return Supervised(command, os.environ | told, plan.directory / "worker.log", CHECKOUT)
+    command = [iopt, "--config", str(settings), "worker"]
+    return Supervised(command, os.environ | told, directory / "worker.log", CHECKOUT)
 
 
 def services(plan: Plan, kafka: str) -> Supervised:
     what = ["-m", "deploy.demo.participants", "--kafka", kafka, "--books", str(plan.books)]
     drawn = ["--seed", str(plan.seed), "--orders", str(plan.orders)]
     return Supervised([sys.executable, *what, *drawn], log=plan.directory / "participants.log", cwd=CHECKOUT)
+
+
+async def until_ready(port: int, log: Path) -> None:
+    """Raises Broken."""
+    url = f"http://127.0.0.1:{port}/actuator/health/readiness"
+    deadline = time.monotonic() + READY_S
+    async with aiohttp.ClientSession() as session:
+        while not await _is_up(session, url):
+            if time.monotonic() > deadline:
+                raise Broken(f"{log}: not ready after {READY_S:.0f} s")
+            await asyncio.sleep(ASK_S)
 
 
 async def _is_up(session: aiohttp.ClientSession, url: str) -> bool:
@@ -159,7 +161,7 @@ async def _is_up(session: aiohttp.ClientSession, url: str) -> bool:
         return False
 
 
-async def _cancelled(*tasks: asyncio.Task[Any]) -> None:
+async def cancelled(*tasks: asyncio.Task[Any]) -> None:
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
