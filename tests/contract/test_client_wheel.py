@@ -52,12 +52,10 @@ def run(*command: str | Path) -> str:
 
 
 @pytest.fixture(scope="module")
-def python(tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp("client")
+def python(wheel, tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("environment")
     uv = Path(sys.executable).with_name("uv")
-    run(uv, "build", "--wheel", ROOT / "deploy/client", "--out-dir", folder)
     run(uv, "venv", "--python", sys.executable, folder / "venv")
-    (wheel,) = folder.glob("*.whl")
     run(uv, "pip", "install", "--python", folder / "venv", wheel)
     return folder / "venv" / "bin" / "python"
 
