@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter, deque
+from collections import Counter, defaultdict, deque
 from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
@@ -39,24 +39,36 @@ class Waiting(Protocol):
         """All that waits, once. Also of use when it is not sent after all: `dropped` is for the caller to raise."""
 
 
+class Alike(NamedTuple):
+    """Calls of one kind; `took_ms` is of all together."""
+
+    kind: str
+    from_at: int
+    to_at: int
+    calls: int
+    took_ms: float
+
+
 class Fold:
     """At most a second of calls, and at most 1,000."""
 
-    __slots__ = ("calls", "counts", "from_at", "to_at")
+    __slots__ = ("calls", "counts", "from_at", "to_at", "took_ms")
 
     def __init__(self, at: int) -> None:
         self.counts: Counter[str] = Counter()
+        self.took_ms: dict[str, float] = defaultdict(float)
         self.calls = 0
         self.from_at = self.to_at = at
 
-    def takes(self, from_at: int, to_at: int, calls: int) -> bool:
-        longest_ms = max(self.to_at, to_at) - min(self.from_at, from_at)
-        return longest_ms <= LONGEST_MS and self.calls + calls <= MOST_CALLS
+    def takes(self, some: Alike) -> bool:
+        longest_ms = max(self.to_at, some.to_at) - min(self.from_at, some.from_at)
+        return longest_ms <= LONGEST_MS and self.calls + some.calls <= MOST_CALLS
 
-    def add(self, kind: str, from_at: int, to_at: int, calls: int) -> None:
-        self.counts[kind] += calls
-        self.calls += calls
-        self.from_at, self.to_at = min(self.from_at, from_at), max(self.to_at, to_at)
+    def add(self, some: Alike) -> None:
+        self.counts[some.kind] += some.calls
+        self.took_ms[some.kind] += some.took_ms
+        self.calls += some.calls
+        self.from_at, self.to_at = min(self.from_at, some.from_at), max(self.to_at, some.to_at)
 
 
 class Folded:
@@ -74,16 +86,17 @@ class Folded:
             self._keep(single(said, call), 1)
             return
         kind = f"slow_{call.kind}" if call.slow and call.kind in ("success", "failure", "timeout") else call.kind
-        self._add(said, kind, call.at, call.at, 1)
+        self._add(said, Alike(kind, call.at, call.at, 1, call.duration_ms))
 
     def succeeded(self, said: Said, notes: list[Note], wall_ms: Callable[[int], int]) -> None:
         from_at, to_at = wall_ms(notes[0][1]), wall_ms(notes[-1][1])
         if to_at - from_at <= LONGEST_MS // 2 and len(notes) <= MOST_CALLS:
-            self._add(said, "success", min(from_at, to_at), to_at, len(notes))
+            took_ns = sum(ended_ns - began_ns for began_ns, ended_ns, _ in notes)
+            self._add(said, Alike("success", min(from_at, to_at), to_at, len(notes), took_ns / 1e6))
             return
-        for _, ended_ns, _ in notes:
+        for began_ns, ended_ns, _ in notes:
             at = wall_ms(ended_ns)
-            self._add(said, "success", at, at, 1)
+            self._add(said, Alike("success", at, at, 1, (ended_ns - began_ns) / 1e6))
 
     def take(self) -> list[CallOutcome]:
         folds, self._open = self._open, {}
@@ -92,16 +105,16 @@ class Folded:
         full, self._full = self._full, deque()
         return list(full)
 
-    def _add(self, said: Said, kind: str, from_at: int, to_at: int, calls: int) -> None:
+    def _add(self, said: Said, some: Alike) -> None:
         fold = self._open.get(said)
-        if fold is None or not fold.takes(from_at, to_at, calls):
+        if fold is None or not fold.takes(some):
             if fold is not None:
                 self._close(said, fold)
             elif len(self._open) >= self._most:
-                self.dropped += calls
+                self.dropped += some.calls
                 return
-            fold = self._open[said] = Fold(from_at)
-        fold.add(kind, from_at, to_at, calls)
+            fold = self._open[said] = Fold(some.from_at)
+        fold.add(some)
 
     def _close(self, said: Said, fold: Fold) -> None:
         counted = CallOutcome(
@@ -110,6 +123,7 @@ class Folded:
             instance=said.instance,
             seen_seq=said.seen_seq,
             counts=dict(fold.counts),
+            took_ms={kind: took for kind, ms in fold.took_ms.items() if (took := round(ms))} or None,
             slow_call_duration_ms=self._slow_ms(said.service),
             from_at=fold.from_at,
             to_at=fold.to_at,

@@ -24,13 +24,15 @@ class State(StrEnum):
 class CallOutcome(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, kw_only=True):
     """One call (`outcome`), or at most a second of calls (`counts`). `at` is evidence, never time.
 
-    `client` is the process that reports, `opens_until_at` says that a CLOSED breaker is to open until then whatever
-    its rates (transitionOnResult), `seen_seq` the newest state of the service's own breaker that was seen.
+    `took_ms` tells of each kind in `counts` how long its calls took in all. `client` is the process that reports,
+    `opens_until_at` says that a CLOSED breaker is to open until then whatever its rates (transitionOnResult),
+    `seen_seq` the newest state of the service's own breaker that was seen.
     """
 
     service: Annotated[str, msgspec.Meta(min_length=1)]
     outcome: str | None = None
     counts: dict[str, Natural] | None = None
+    took_ms: dict[str, Natural] | None = None
     caller: str | None = None
     instance: str | None = None
     operation: str | None = None

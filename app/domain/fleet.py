@@ -32,12 +32,14 @@ NO_ROOM = "too-many-breakers"
 
 
 class Said(NamedTuple):
-    """Of calls: how those ended that were judged, and how many were not."""
+    """Of calls: how those ended that were judged, and how many were not; what folded ones took in all."""
 
     runs: Sequence[Run]
     rejected: int = 0
     ignored: int = 0
     ignored_ms: int = 0
+    successful_ms: int = 0
+    failed_ms: int = 0
 
 
 def decide(fleet: Fleet | None, call: CallOutcome, at_ms: int, now_ms: int, terms: Terms) -> Decision:
@@ -120,7 +122,8 @@ def _said(call: CallOutcome, judging: Judging) -> Said:
     counts, took_ms = call.counts, call.duration_ms or 0
     if counts is not None:
         runs = folding.runs(call, judging.at_ms, judging.policy)
-        return Said(runs, counts.get("rejected", 0), counts.get("ignored", 0))
+        ignored_ms = (call.took_ms or {}).get("ignored", 0)
+        return Said(runs, counts.get("rejected", 0), counts.get("ignored", 0), ignored_ms, *folding.took_ms(call))
     match call.outcome:
         case "rejected":
             return Said((), rejected=1)
@@ -135,6 +138,8 @@ def _tell(judging: Judging, said: Said, call: CallOutcome, seen_seq: int | None,
     if not one.published(judging.kept, judging.policy):
         judging.renew()
     judging.record_all(said.runs, call.client, seen_seq)
+    if said.successful_ms or said.failed_ms:
+        judging.kept = one.took(judging.kept, said.successful_ms, said.failed_ms)
     rejected = said.rejected if shut else 0
     if rejected:
         judging.ask(seen_seq)

@@ -19,6 +19,7 @@ MOST = 1_000
 
 ORDER = ("failure", "slow_failure", "timeout", "slow_timeout", "success", "slow_success")
 NOT_MADE = ("rejected", "ignored")
+SUCCESSES = ("success", "slow_success")
 
 
 class Run(NamedTuple):
@@ -56,6 +57,13 @@ def runs(outcome: CallOutcome, at_ms: int, policy: Policy) -> list[Run]:
             seen = one.sighting(outcome, word, at_ms) if failed else None
             found.append(Run(Call(failed, slow_ms * (word != kind), outcome.error or "", seen), count))
     return found
+
+
+def took_ms(outcome: CallOutcome) -> tuple[int, int]:
+    """Of all successes, and of all that failed, as far as the reporter says it."""
+    told = outcome.took_ms or {}
+    successes = sum(told.get(kind, 0) for kind in SUCCESSES)
+    return successes, sum(told.get(kind, 0) for kind in ORDER) - successes
 
 
 def crosses(outcome: CallOutcome, kept: Kept, seen_seq: int | None) -> bool:

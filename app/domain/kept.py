@@ -20,10 +20,7 @@ NOBODY = Sighting()
 
 
 class Totals(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """Since the breaker began, whatever its state: how many calls of each kind, and how long they took in all.
-
-    Folded calls say nothing of how long they took.
-    """
+    """Since the breaker began, whatever its state: how many calls of each kind, and how long they took in all."""
 
     successful: int = 0
     successful_ms: int = 0
@@ -61,13 +58,14 @@ class Kept(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class Call(NamedTuple):
-    """How one call ended, or each of several."""
+    """How one call ended, or each of several: of those, `took_ms` is told for all together (`took`)."""
 
     failed: bool
     duration_ms: int
     error: str
     sighting: Sighting | None  # of a failure
     opens_until: int | None = None
+    took_ms: int = 0
 
 
 def metrics(kept: Kept, now_ms: int, policy: Policy) -> Metrics:
@@ -87,7 +85,8 @@ def call_of(outcome: CallOutcome, at_ms: int) -> Call:
     """Of a success, a failure or a timeout."""
     failed = outcome.outcome != "success"
     seen = sighting(outcome, outcome.outcome, at_ms) if failed else None
-    return Call(failed, outcome.duration_ms or 0, outcome.error or "", seen, outcome.opens_until_at)
+    took_ms = outcome.duration_ms or 0
+    return Call(failed, took_ms, outcome.error or "", seen, outcome.opens_until_at, took_ms)
 
 
 def sighting(outcome: CallOutcome, kind: str | None, at_ms: int) -> Sighting:
@@ -149,10 +148,20 @@ def added(totals: Totals, call: Call, count: int) -> Totals:
         totals.failed_ms,
     )
     if call.failed:
-        failed, failed_ms = failed + count, failed_ms + call.duration_ms
+        failed, failed_ms = failed + count, failed_ms + call.took_ms
     else:
-        successful, successful_ms = successful + count, successful_ms + call.duration_ms
+        successful, successful_ms = successful + count, successful_ms + call.took_ms
     return Totals(successful, successful_ms, failed, failed_ms, totals.ignored, totals.ignored_ms, totals.not_permitted)
+
+
+def took(kept: Kept, successful_ms: int, failed_ms: int) -> Kept:
+    """With what folded calls took, which were counted before."""
+    totals = msgspec.structs.replace(
+        kept.totals,
+        successful_ms=kept.totals.successful_ms + successful_ms,
+        failed_ms=kept.totals.failed_ms + failed_ms,
+    )
+    return msgspec.structs.replace(kept, totals=totals)
 
 
 def not_made(kept: Kept, rejected: int, ignored: int, ignored_ms: int, at_ms: int) -> Kept:

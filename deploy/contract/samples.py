@@ -113,6 +113,7 @@ def breaker_samples() -> list[Sample]:
         service=service,
         caller="order-service",
         counts={"success": 41, "slow_success": 1, "failure": 2, "timeout": 1, "rejected": 3},
+        took_ms={"success": 1230, "slow_success": 1400, "failure": 35, "timeout": 2000},
         slow_call_duration_ms=1000,
         from_at=AT,
         to_at=AT + 900,

@@ -75,6 +75,15 @@ def test_calls_are_counted_together_by_how_they_ended(reported):
         "slow_failure": 1,
         "slow_timeout": 1,
     }
+    assert said.took_ms == {
+        "success": 2,
+        "failure": 1,
+        "timeout": 1,
+        "ignored": 1,
+        "slow_success": 101,
+        "slow_failure": 101,
+        "slow_timeout": 101,
+    }
     assert (said.service, said.caller, said.client) == (SERVICE, *WHO)
     assert (said.slow_call_duration_ms, said.to_at - said.from_at) == (100, 307)
 

@@ -155,6 +155,18 @@ def test_totals_outlive_states_and_know_how_long_calls_took():
     assert (totals.successful, totals.successful_ms, totals.failed) == (2, 50, 4)
 
 
+def test_folded_calls_took_what_is_told_of_all_of_a_kind():
+    row = Row(POLICY)
+    row.fold(
+        1, {"success": 3, "slow_failure": 1, "ignored": 2}, took_ms={"success": 45, "slow_failure": 900, "ignored": 7}
+    )
+    row.fold(2, {"success": 1, "slow_success": 1})
+    totals = row.kept.totals
+    assert (totals.successful, totals.successful_ms) == (5, 45)
+    assert (totals.failed, totals.failed_ms) == (1, 900)
+    assert (totals.ignored, totals.ignored_ms) == (2, 7)
+
+
 def test_an_unknown_outcome_is_passed_over():
     with pytest.raises(PassedOver) as passed:
         Row(POLICY).call("postponed", 0)
