@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -128,6 +129,7 @@ class Stage:
     async def _it_closes(self, opened: Said) -> None:
         half_open = await self._state("HALF_OPEN", opened)
         self.say(f"half open: {told.permits(half_open)}")
+        self.say(f"    {told.calls_while_shut(self.payment.charges, opened, half_open)}")
         closed = await self._state("CLOSED", half_open)
         self.say(f"closed: {told.state(closed)}, after {told.trials(self.payment.charges)}")
         await self._calls_go_on("CLOSED")
@@ -137,9 +139,10 @@ class Stage:
         await self._post("OPEN")
         forced = await self._state("FORCED_OPEN", before)
         await self._quiet(forced)
-        self.say(f"opened by hand, nobody calls: {told.state(forced)}")
+        self.say(f"opened by hand: {told.state(forced)}")
         await self._post("CLOSED")
-        await self._state("CLOSED", forced)
+        closed = await self._state("CLOSED", forced)
+        self.say(f"    {told.calls_while_shut(self.payment.charges, forced, closed)}")
         await self._calls_go_on("closed by hand")
 
     async def _calls_go_on(self, since: str) -> None:
@@ -182,13 +185,16 @@ class Stage:
         self.say(f"    {said['currentState']}: {said['message']}")
 
     async def _request(self, method: str, path: str, **more: Any) -> Any:
-        async with (
-            aiohttp.ClientSession() as session,
-            session.request(method, f"{self.url}/{path}", **more) as answer,
-        ):
-            if not answer.ok:
-                raise Broken(f"{method} {path} answered {answer.status}: {await answer.text()}")
-            return await answer.json(content_type=None)
+        """Again while the worker says 503: not all of its tasks are ready."""
+        deadline = time.monotonic() + PATIENCE_S
+        async with aiohttp.ClientSession() as session:
+            while True:
+                async with session.request(method, f"{self.url}/{path}", **more) as answer:
+                    if answer.ok:
+                        return await answer.json(content_type=None)
+                    if answer.status != HTTPStatus.SERVICE_UNAVAILABLE or time.monotonic() > deadline:
+                        raise Broken(f"{method} {path} answered {answer.status}: {await answer.text()}")
+                await asyncio.sleep(LOOK_S)
 
     def changes(self, caller: str) -> list[dict[str, Any]]:
         """Of that caller's own breaker, as it told them."""

@@ -34,6 +34,11 @@ def stopped(caller: str, charges: Sequence[Charge], opened: Said, changes: Seque
     return f"{caller}: stopped by {by} after {failed} failures of its own, last call {last}"
 
 
+def calls_while_shut(charges: Sequence[Charge], shut: Said, after: Said) -> str:
+    late = checks.Shut(shut.body["state"], shut.heard_at, after.body["since_at"]).late(charges)
+    return f"{len(late)} calls since {checks.WITHIN_MS // 1000} s after {shut.body['state']} was heard"
+
+
 def left_s(opened: Said) -> str:
     return f"{max(0, opened.body['until_at'] - now_ms()) / 1000:.1f}"
 
