@@ -8,6 +8,7 @@ PYTHON ?= $(firstword $(shell for p in python3 python3.14 python3.13 python3.12 
 BIN := .venv/bin
 SYNCED := .venv/.synced
 CONFIG ?= deploy/demo/application.yml
+JOBS ?= 3
 export UV_PROJECT_ENVIRONMENT := .venv
 export UV_PYTHON_DOWNLOADS := never
 
@@ -32,8 +33,8 @@ lint: setup ## style, types, layers, dependencies
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/deptry .
 
-test: lint ## all tests, on a real Kafka of their own (IOPT_KAFKA=host:port: on yours)
-	$(BIN)/python -m pytest
+test: lint ## all tests, on a real Kafka for each of three processes (IOPT_KAFKA=host:port: on yours) [JOBS=n]
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile
 
 demo: setup ## the order saga on a real Kafka, from nothing [KILL=3] [ORDERS=n]; BREAKERS=1: one breaker over three callers
 	$(BIN)/iopt demo $(if $(BREAKERS),breakers $(if $(KILL),--kill),$(if $(KILL),--kill $(KILL)) $(if $(ORDERS),--orders $(ORDERS)))
