@@ -72,6 +72,14 @@ def came_late(turn: Turn, index: int, answer: Answer) -> None:
         turn.progress(index, result=NO_DATA if saga.state in ENDED else fitting(saga, answer.data)[0])
 
 
+def came_into_doubt(turn: Turn, index: int, answer: Answer) -> None:
+    """A command was read again after its `failed`, and may have happened then: it is undone, even after the end."""
+    turn.tell_answer("step_in_doubt", answer, "late")
+    turn.progress(index, state=StepState.IN_DOUBT, doubt=True)
+    if turn.saga.open is None:
+        undo_next(turn)
+
+
 def _undo_again(turn: Turn, index: int, answer: Answer, fact: str) -> None:
     turn.tell_answer(fact, answer)
     if not again(turn, answer, None):

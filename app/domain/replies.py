@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from msgspec import UNSET
 
-from .compensation import GIVEN_UP, came_late, settle_debt, settle_undo
+from .compensation import GIVEN_UP, came_into_doubt, came_late, settle_debt, settle_undo
 from .errors import PassedOver
 from .forward import settle
 from .ids import CommandId, parse_command_id
@@ -65,6 +65,8 @@ def _course(saga: Saga, index: int, answer: Answer) -> Course:
         return settle
     elif done and (progress.state in GIVEN_UP or (progress.state in _BEHIND and progress.result is None)):
         return came_late
+    elif answer.outcome == "unknown" and answer.command.action == "do" and progress.state is StepState.FAILED:
+        return came_into_doubt
     raise PassedOver("duplicate" if _settled(saga, index, answer.command) else "late")
 
 

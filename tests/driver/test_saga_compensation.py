@@ -87,6 +87,24 @@ def test_done_that_comes_after_its_step_was_given_up_is_undone_even_after_the_en
     assert len(shop.emitted) == 1
 
 
+def test_a_failed_charge_that_may_have_been_made_after_all_is_undone_even_after_the_end(shop):
+    """Its participant read the command again: `failed` is not final there."""
+    shop.place()
+    shop.done('{"hold":7}')
+    for _ in range(3):
+        shop.answer("failed", error=Error("down"))
+        shop.driver.advance("5s")
+    shop.done()
+    assert shop.state() == "COMPENSATED"
+    charge = shop.commands("payment-service")[-1]
+    shop.answer("unknown", to=charge)
+    assert (shop.newest.step, shop.newest.action, bytes(shop.newest.result)) == ("CHARGE", "undo", b"null")
+    shop.answer("unknown", to=charge)
+    shop.done("null")
+    assert shop.story[-3:] == ["compensated", "in_doubt CHARGE", "undone CHARGE"]
+    assert (shop.state(), shop.passed_over("late")) == ("COMPENSATED", 1)
+
+
 def test_done_that_comes_while_its_undo_is_awaited_is_recorded_once(shop):
     shop.place()
     first = shop.newest
