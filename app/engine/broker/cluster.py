@@ -59,7 +59,7 @@ async def look(client: AIOKafkaClient, names: Iterable[str], known: Cluster) -> 
 async def limits(client: AIOKafkaClient, names: Iterable[str]) -> dict[str, int]:
     """`max.message.bytes` by topic, but for those that are gone or may not be described."""
     asked = [(ConfigResourceType.TOPIC, name, ["max.message.bytes"]) for name in sorted(set(names))]
-    answer = await client.send(client.get_random_node(), DescribeConfigsRequest(asked))
+    answer = await ask_any(client, DescribeConfigsRequest(asked))
     return {name: int(entries[0][1]) for code, _, _, name, entries in answer.resources if code == 0}
 
 
