@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from abc import ABC, abstractmethod
 from collections import deque
 
 from ..domain import bulkhead
@@ -11,13 +12,13 @@ from ..domain.bulkhead import Bulkhead
 from .clock import Clock
 
 
-class Waiter:
+class Waiter(ABC):
     """`granted` is written under the lock of its Permits: a grant that crosses with a time-out counts."""
 
     granted = False
 
-    def wake(self) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def wake(self) -> None: ...
 
 
 class ThreadWaiter(Waiter):

@@ -2,33 +2,16 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
-from pathlib import Path
-
 import pytest
 
-CHECKOUT = Path(__file__).resolve().parents[2]
+from tests.support.demo import demo
+
 PERMITTED = 5
 
 
 @pytest.mark.timeout(240)
 def test_three_callers_stop_and_go_on_together_though_the_worker_is_killed() -> None:
-    iopt = str(Path(sys.executable).with_name("iopt"))
-    own_kafka = {name: value for name, value in os.environ.items() if name not in ("IOPT_KAFKA", "IOPT_PORT")}
-    done = subprocess.run(
-        [iopt, "demo", "breakers", "--kill", "--json"],
-        cwd=CHECKOUT,
-        env=own_kafka,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    told = json.loads(done.stdout)
-    assert told["findings"] == []
+    told = demo("breakers", "--kill")
     assert told["transitions"] == [
         "1: CLOSED -> OPEN (failure-rate)",
         "2: OPEN -> HALF_OPEN (wait)",

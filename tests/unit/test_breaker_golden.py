@@ -9,8 +9,7 @@ import pytest
 
 from app.domain import breaker as machine
 from app.domain.breaker import Breaker, Event, EventType, NoSuchChange, Outcome, Policy, State, Verdict
-from app.domain.interval import Interval, exponential, fixed, linear
-from tests.support.resilience4j import scenarios
+from tests.support.resilience4j import interval, scenarios
 
 KINDS = {
     "Failure": {"NetworkError", "TimeoutError", "BadRequest", "NotFound"},
@@ -21,16 +20,6 @@ KINDS = {
 
 def is_a(error: str, listed: str) -> bool:
     return error == listed or error in KINDS.get(listed, ())
-
-
-def interval(config: dict[str, Any]) -> Interval:
-    match config["type"]:
-        case "fixed":
-            return fixed(config["initialMs"])
-        case "linear":
-            return linear(config["initialMs"], config["stepMs"])
-        case _:
-            return exponential(config["initialMs"], config["multiplier"], config.get("maxMs"))
 
 
 def policy_of(config: dict[str, Any]) -> Policy:

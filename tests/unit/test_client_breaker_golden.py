@@ -9,23 +9,12 @@ from app.client.errors import CallNotPermitted
 from app.client.judging import CircuitBreakerPolicy, OpenFor
 from app.domain.breaker import NoSuchChange, State
 from app.domain.breaker_events import EventType
-from app.domain.interval import Interval, exponential, fixed, linear
 from app.domain.window import WindowType
 from tests.support.failures import FAILURES, NAMES, covering
-from tests.support.resilience4j import scenarios
+from tests.support.resilience4j import interval, scenarios
 from tests.support.virtual_clock import MS, VirtualClock
 
 FIELDS = {field.encode_name: field.name for field in structs.fields(CircuitBreakerPolicy)}
-
-
-def interval(config) -> Interval:
-    match config["type"]:
-        case "fixed":
-            return fixed(config["initialMs"])
-        case "linear":
-            return linear(config["initialMs"], config["stepMs"])
-        case _:
-            return exponential(config["initialMs"], config["multiplier"], config.get("maxMs"))
 
 
 def policy_of(config) -> CircuitBreakerPolicy:

@@ -3,9 +3,8 @@ import pytest
 from app.client.errors import MaxRetriesExceeded
 from app.client.retry import Retry, RetryPolicy
 from app.client.retry_budget import RetryBudget
-from app.domain.interval import exponential, fixed, linear
 from tests.support.failures import FAILURES, NAMES, BadRequest, NetworkError, TimedOut, covering
-from tests.support.resilience4j import scenarios
+from tests.support.resilience4j import retry_interval, scenarios
 from tests.support.virtual_clock import VirtualClock
 
 COUNTERS = ("successful_without_retry", "successful_with_retry", "failed_without_retry", "failed_with_retry")
@@ -40,17 +39,6 @@ def called(retry, scripted, form):
     return retry.clock.run(retry.acall(scripted.later))
 
 
-def described(config):
-    waits = config.get("interval", {"type": "fixed", "initialMs": 500})
-    match waits["type"]:
-        case "fixed":
-            return fixed(waits["initialMs"])
-        case "linear":
-            return linear(waits["initialMs"], waits["stepMs"])
-        case _:
-            return exponential(waits["initialMs"], waits.get("multiplier", 1.5), waits.get("maxMs"))
-
-
 def policy_of(config):
     again = config.get("retryResults", [])
     return RetryPolicy(
@@ -75,7 +63,7 @@ def told(event):
 @pytest.mark.parametrize("form", ["call", "acall"])
 @pytest.mark.parametrize("scenario", scenarios("retry"))
 def test_it_does_what_resilience4j_does(scenario, form, clock):
-    retry = Retry("r", policy_of(scenario["config"]), clock, interval=described(scenario["config"]))
+    retry = Retry("r", policy_of(scenario["config"]), clock, interval=retry_interval(scenario["config"]))
     for endings, expected in zip(scenario["calls"], scenario["expect"]["calls"], strict=True):
         scripted, events = Scripted(*map(ending, endings)), []
         unsubscribe = retry.on_event(events.append)

@@ -4,29 +4,18 @@ from collections import Counter
 
 import pytest
 
-from app.domain.interval import Interval, exponential, fixed, linear
+from app.domain.interval import exponential
 from app.domain.retry import IGNORED, RetryPolicy, Verdict, after_success, after_wait, given_up
 from tests.support.failures import FAILURES, covering
-from tests.support.resilience4j import scenarios
+from tests.support.resilience4j import retry_interval, scenarios
 
 COUNTERS = ("successful_without_retry", "successful_with_retry", "failed_without_retry", "failed_with_retry")
-
-
-def interval(config: dict) -> Interval:
-    waits = config.get("interval", {"type": "fixed", "initialMs": 500})
-    match waits["type"]:
-        case "fixed":
-            return fixed(waits["initialMs"])
-        case "linear":
-            return linear(waits["initialMs"], waits["stepMs"])
-        case _:
-            return exponential(waits["initialMs"], waits.get("multiplier", 1.5), waits.get("maxMs"))
 
 
 class Replay:
     def __init__(self, config: dict) -> None:
         self.max_attempts = config.get("maxAttempts", 3)
-        self.interval = interval(config)
+        self.interval = retry_interval(config)
         self.retried = covering(config.get("retryExceptions", ["Failure"]))
         self.ignored = covering(config.get("ignoreExceptions", []))
         self.again = config.get("retryResults", [])
