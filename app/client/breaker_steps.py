@@ -20,7 +20,7 @@ from .alarm import Alarm
 from .breaker_events import BreakerEvents, Success
 from .clock import Clock
 from .errors import CallNotPermitted
-from .events import RING_SIZE
+from .events import RING_SIZE, described
 from .judging import Judge
 from .retry import Ended
 
@@ -116,31 +116,40 @@ class Steps:
         return seq if permitted else None
 
     def judged(self, ended: Ended, duration_ns: int, seq: int, about: Any) -> None:
-        """With a call that has ended. One that a narrower breaker of the service did not permit was not made."""
+        """With a call that has ended. One that a narrower breaker of the service did not permit was not made.
+
+        What a predicate of the policy raises is raised, and is the call's error, as in Resilience4j.
+        """
         judge, error = self.judge, ended.error
         if isinstance(error, CallNotPermitted) and self._is_kin(error.name):
             self.step(lambda member, now_ms: self._refused(members.release(member, seq), now_ms, about))
             return
-        verdict = judge.result(ended.result) if error is None else judge.error(error)
-        opens_until = judge.opens_until(verdict, ended, self.clock.wall_ms())
-        told = "" if error is None else f"{type(error).__name__}: {error}"
-        outcome = Outcome(duration_ns / MS, verdict, told, seq, opens_until)
+        duration_ms = duration_ns / MS
+        try:
+            verdict = judge.result(ended.result) if error is None else judge.error(error)
+            opens_until = judge.opens_until(verdict, ended, self.clock.wall_ms())
+        except Exception as raised:
+            self._record(Outcome(duration_ms, Verdict.ERROR, described(raised), seq), raised, about)
+            raise
+        told = "" if error is None else described(error)
+        self._record(Outcome(duration_ms, verdict, told, seq, opens_until), error, about)
 
+    def _record(self, outcome: Outcome, error: Exception | None, about: Any) -> None:
         def record(member: Member, now_ms: int) -> Step:
             if self.listener:
                 slow = outcome.duration_ms > self.policy.slow_call_duration_threshold_ms
                 told = "" if error is None else type(error).__name__
                 call = Call(
-                    kind_of(verdict, error),
+                    kind_of(outcome.verdict, error),
                     now_ms,
                     outcome.duration_ms,
                     slow,
                     told,
                     about,
-                    opens_until,
+                    outcome.opens_until,
                     urgent=member.led and member.breaker.state is State.HALF_OPEN,
                 )
-                self.listener.ended(self.name, call, member.seen_seq(seq))
+                self.listener.ended(self.name, call, member.seen_seq(outcome.seq))
             return members.record(member, outcome, now_ms, self.policy, self.clock.random())
 
         self.step(record)

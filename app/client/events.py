@@ -46,7 +46,7 @@ class Events:
         self, type_: str, number: int = 0, wait_ms: int | None = None, error: BaseException | None = None
     ) -> None:
         """Also counts it, under its type."""
-        raw = (type_, self._wall_ms(), number, wait_ms, None if error is None else _told(error))
+        raw = (type_, self._wall_ms(), number, wait_ms, None if error is None else described(error))
         with self._lock:
             self._ring.append(raw)
             self._counts[type_] += 1
@@ -89,8 +89,13 @@ class Events:
                     log.exception("a subscriber of %s failed", self.name)
 
 
-def _told(error: BaseException) -> str:
-    return f"{type(error).__name__}: {error}"
+def described(error: BaseException) -> str:
+    """By its type alone, where it cannot be written: what it failed with must not take its place."""
+    kind = type(error).__name__
+    try:
+        return f"{kind}: {error}"
+    except Exception:  # noqa: BLE001  # of an error's own `__str__`
+        return kind
 
 
 def _made(name: str, raw: tuple[str, int, int, int | None, str | None]) -> Event:
