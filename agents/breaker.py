@@ -37,7 +37,7 @@ def carried(effects: Iterable[Effect]) -> Iterator[Out]:
     for effect in effects:
         match effect:
             case Transition():
-                yield Out(BREAKER_TRANSITIONS, effect.breaker, effect, f"{effect.breaker}#{effect.seq}")
+                yield Out(BREAKER_TRANSITIONS, effect.breaker, effect, effect.id)
             case BreakerState():
                 yield Out(BREAKER_STATES, effect.breaker, effect, f"{effect.breaker}#{effect.seq}")
             case Audit():

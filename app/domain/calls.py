@@ -74,14 +74,18 @@ class Sighting(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, kw_onl
 
 
 class Transition(msgspec.Struct, frozen=True, gc=False, kw_only=True):
-    """A change of state with its evidence. Rates are -1 below the minimum number of calls."""
+    """A change of state with its evidence. Rates are -1 below the minimum number of calls.
+
+    From a state to itself: a reset, after its change of state if it was one, and in METRICS_ONLY a rate that was
+    exceeded. `seq` is that of the state it led to, or in which it happened.
+    """
 
     breaker: str
     service: str
     scope: str
     from_: State = msgspec.field(name="from")
     to: State
-    cause: str  # failure-rate, slow-call-rate, wait, trial, act, result
+    cause: str  # failure-rate, slow-call-rate, wait, trial, act, result; reset
     at: int
     failure_rate: float
     slow_call_rate: float
@@ -92,6 +96,15 @@ class Transition(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     last_failure: Sighting
     config_version: int
     seq: int
+
+    @property
+    def changes(self) -> bool:
+        return self.from_ is not self.to
+
+    @property
+    def id(self) -> str:
+        """One of its own for each of a breaker's."""
+        return f"{self.breaker}#{self.seq}" if self.changes else f"{self.breaker}#{self.seq}:{self.cause}"
 
 
 class BreakerState(msgspec.Struct, frozen=True, gc=False, kw_only=True):

@@ -83,8 +83,8 @@ def _quick(fleet: Fleet, names: Sequence[str], call: CallOutcome, at_ms: int, te
         kept, policy = breakers.get(name), terms.policies[name]
         if kept is None or _waits(kept.breaker, at_ms) or not one.published(kept, policy):
             return None
-        breakers[name], _, moved = one.recorded(name, kept, ended, at_ms, policy)
-        if moved:
+        breakers[name], _, told = one.recorded(name, kept, ended, at_ms, policy)
+        if told:
             return None
     return Fleet(breakers, fleet.scopes, fleet.clients, fleet.acts, fleet.seq, fleet.refused) if names else None
 

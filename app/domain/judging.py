@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from msgspec.structs import replace
@@ -50,10 +50,12 @@ class Judging:
             self._enter(self.at_ms)
 
     def record(self, call: Call, client: str | None, seen_seq: int | None) -> None:
-        self.kept, after, moved = one.recorded(self.name, self.kept, call, self.at_ms, self.policy)
+        self.kept, after, told = one.recorded(self.name, self.kept, call, self.at_ms, self.policy)
         self._answer(1, client, seen_seq)
-        if moved:
-            self._follow(after, moved)
+        if told and told[-1].change:
+            self._follow(after, told[-1])
+        else:
+            self._tell_of(told, self.kept, after)
 
     def record_all(self, runs: Sequence[Run], client: str | None, seen_seq: int | None) -> None:
         """As many times `record`, one after the other, without as many steps."""
@@ -94,7 +96,9 @@ class Judging:
             after, events = machine.reset(before, self.at_ms, self.policy)
         else:
             after, events = machine.move(before, MOVES[act], self.at_ms, self.policy, draw)
+        kept = self.kept
         self._follow(after, next((event for event in events if event.change), None))
+        self._tell_of((event for event in events if not event.change), kept, after)
 
     def lend_again(self, asking: str | None) -> None:
         """What was not answered in time, and what nobody had: to those that ask now."""
@@ -124,6 +128,12 @@ class Judging:
             permitted=policy.permitted_number_of_calls_in_half_open_state,
         )
         self.effects.append(published.state(self.name, self.kept, self.at_ms, policy))
+
+    def _tell_of(self, events: Iterable[Event], kept: Kept, after: Breaker) -> None:
+        """Which change no state."""
+        for event in events:
+            staying = published.staying(event, after, kept.breaker.window)
+            self.effects.append(published.transition(self.name, kept, staying, after.seq, self.policy))
 
     def _follow(self, after: Breaker, event: Event | None) -> None:
         """To that state, which begins now: only OPEN goes on with the failures that brought it about."""

@@ -108,16 +108,17 @@ def published(kept: Kept, policy: Policy) -> bool:
     )
 
 
-def recorded(name: str, kept: Kept, call: Call, at_ms: int, policy: Policy) -> tuple[Kept, Breaker, Event | None]:
-    """Before the change of state that the call brought about, if any: the breaker after it, and its event.
+def recorded(name: str, kept: Kept, call: Call, at_ms: int, policy: Policy) -> tuple[Kept, Breaker, tuple[Event, ...]]:
+    """Before the change of state that the call brought about, if any: the breaker after it, and what it tells.
 
-    The window of `kept` has the call; so has the evidence.
+    The window of `kept` has the call; so has the evidence. Told are rates that were exceeded, and the change last.
     """
     before, window_before = kept.breaker, kept.breaker.window
     outcome = Outcome(call.duration_ms, Verdict(call.failed), call.error, -1, call.opens_until)
     after, events = machine.record(before, outcome, at_ms, policy, fraction(name, before, policy))
-    moved = next((event for event in events if event.change), None) if len(events) > 1 else None
-    window = moved.change.window if moved and moved.change else after.window
+    told = events[1:]
+    change = told[-1].change if told else None
+    window = change.window if change else after.window
     first, last = kept.first_failure, kept.last_failure
     if call.failed:
         last = call.sighting or NOBODY
@@ -126,7 +127,7 @@ def recorded(name: str, kept: Kept, call: Call, at_ms: int, policy: Policy) -> t
         first = last = NOBODY
     totals = added(kept.totals, call, 1)
     kept = Kept(
-        before if moved else after,
+        before if change else after,
         first,
         last,
         totals,
@@ -137,7 +138,7 @@ def recorded(name: str, kept: Kept, call: Call, at_ms: int, policy: Policy) -> t
         kept.permitted,
         kept.round,
     )
-    return kept, after, moved
+    return kept, after, told
 
 
 def added(totals: Totals, call: Call, count: int) -> Totals:

@@ -1,4 +1,4 @@
-"""What is told of a breaker: each change of its state, and its newest state."""
+"""What is told of a breaker: each change of its state, what changed none, and its newest state."""
 
 from __future__ import annotations
 
@@ -6,13 +6,20 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from .breaker import Event, Policy
+from .breaker import Breaker, Change, Event, EventType, Policy
 from .calls import BreakerState, Transition
 from .scopes import scope_of, service_of
-from .window import shown
+from .window import Window, shown
 
 if TYPE_CHECKING:
     from .kept import Kept
+
+
+STAYING = {
+    EventType.RESET: "reset",
+    EventType.FAILURE_RATE_EXCEEDED: "failure-rate",
+    EventType.SLOW_CALL_RATE_EXCEEDED: "slow-call-rate",
+}
 
 
 class Gone(msgspec.Struct, frozen=True, gc=False):
@@ -45,6 +52,12 @@ def transition(name: str, kept: Kept, event: Event, seq: int, policy: Policy) ->
         config_version=policy.config_version,
         seq=seq,
     )
+
+
+def staying(event: Event, after: Breaker, window: Window) -> Event:
+    """One that changed no state, as if from that of `after` to itself. It happened in that window."""
+    change = Change(after.state, after.state, STAYING[event.type], window)
+    return msgspec.structs.replace(event, change=change)
 
 
 def state(name: str, kept: Kept, at_ms: int, policy: Policy) -> BreakerState:

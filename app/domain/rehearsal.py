@@ -10,11 +10,13 @@ from collections.abc import Iterator
 
 import msgspec
 
-from .breaker import Breaker, Event, Outcome, Policy, State, Verdict, begun, expire, permit, record
+from .breaker import Breaker, Event, EventType, Outcome, Policy, State, Verdict, begun, expire, permit, record
 from .interval import MIDDLE
 from .kept import fraction
+from .published import staying
 
 SHUT = (State.OPEN, State.FORCED_OPEN)
+EXCEEDED = (EventType.FAILURE_RATE_EXCEEDED, EventType.SLOW_CALL_RATE_EXCEEDED)
 ERROR, SUCCESS = Verdict.ERROR, Verdict.SUCCESS
 
 
@@ -45,7 +47,7 @@ class Rehearsal:
         self._opened, self._open_ms = int(shut), -at * shut
 
     def call(self, at: int, verdict: Verdict, duration_ms: int, error: str) -> tuple[Event, ...]:
-        """The changes of state that it brings, and those that came before it."""
+        """The changes of state that it brings, and those that came before it; in METRICS_ONLY, rates exceeded."""
         now = self._now = max(at, self._now)
         breaker, policy = self._breaker, self._policy
         changes: tuple[Event, ...] = ()
@@ -91,6 +93,9 @@ class Rehearsal:
             yield from self._noted(events)
 
     def _noted(self, events: tuple[Event, ...]) -> tuple[Event, ...]:
+        after = self._breaker
+        if after.state is State.METRICS_ONLY:
+            return tuple(staying(event, after, after.window) for event in events if event.type in EXCEEDED)
         changes = tuple(event for event in events if event.change)
         for event in changes:
             assert event.change

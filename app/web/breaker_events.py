@@ -13,6 +13,7 @@ from aiohttp import web
 
 from app.domain.breaker import EventType
 from app.domain.calls import CallOutcome, Transition
+from app.domain.published import STAYING
 from app.domain.scopes import names_of, service_of
 from app.engine.tail import Seen
 from app.wire.topics import BREAKER_TRANSITIONS, CALL_OUTCOMES
@@ -36,10 +37,7 @@ TYPES: Mapping[str, EventType] = {
     "ignored": EventType.IGNORED_ERROR,
     "rejected": EventType.NOT_PERMITTED,
 }
-EXCEEDED: Mapping[str, EventType] = {
-    "failure-rate": EventType.FAILURE_RATE_EXCEEDED,
-    "slow-call-rate": EventType.SLOW_CALL_RATE_EXCEEDED,
-}
+CAUSES: Mapping[str, EventType] = {cause: type_ for type_, cause in STAYING.items()}
 
 
 class Told(NamedTuple):
@@ -111,9 +109,11 @@ def told_by(seen: Seen, service: Service) -> Iterator[Told]:
     """What a record says, as Resilience4j's events."""
     match seen.value:
         case Transition() as change:
-            if type_ := EXCEEDED.get(change.cause):
+            if type_ := CAUSES.get(change.cause):
                 yield Told(change.breaker, type_, change.at)
-            yield Told(change.breaker, EventType.STATE_TRANSITION, change.at, change=f"{change.from_}_TO_{change.to}")
+            if change.changes:
+                to = f"{change.from_}_TO_{change.to}"
+                yield Told(change.breaker, EventType.STATE_TRANSITION, change.at, change=to)
         case CallOutcome() as call:
             kept = service.scopes(call.service).kept
             for name in names_of(call.service, call.operation, call.instance, call.caller, kept):

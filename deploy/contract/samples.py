@@ -142,6 +142,17 @@ def breaker_samples() -> list[Sample]:
         config_version=1,
         seq=8,
     )
+    reset = msgspec.structs.replace(
+        transition,
+        to=State.CLOSED,
+        cause="reset",
+        failure_rate=-1.0,
+        slow_call_rate=-1.0,
+        buffered_calls=2,
+        failed_calls=1,
+        last_failure=first,
+        seq=10,
+    )
     state = BreakerState(
         breaker=service,
         service=service,
@@ -174,6 +185,7 @@ def breaker_samples() -> list[Sample]:
         Sample("call-outcome-folded", CALL_OUTCOMES, service, "call-2", folded),
         Sample("breaker-act", BREAKER_ACTS, service, act.act_id, act),
         Sample("breaker-transition", BREAKER_TRANSITIONS, service, f"{service}#8", transition),
+        Sample("breaker-reset", BREAKER_TRANSITIONS, service, reset.id, reset),
         Sample("breaker-state", BREAKER_STATES, service, f"{service}#8", state),
         Sample("breaker-state-half-open", BREAKER_STATES, service, f"{service}#9", trying),
     ]

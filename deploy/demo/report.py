@@ -71,7 +71,7 @@ class Outcome:
             **{state.lower(): n for state, n in sorted(Counter(story.endings.values()).items())},
             "dead_letters": dict(sorted(self.dead_letters.items())),
             "breaker_transitions": dict(
-                Counter(f"{t['breaker']}: {t['from']} -> {t['to']}" for t in story.transitions)
+                Counter(f"{t['breaker']}: {t['from']} -> {t['to']}" for t in story.transitions if t["from"] != t["to"])
             ),
             "to_first_command_ms": percentiles(story.ordered_at, story.commanded_at),
             "to_end_ms": percentiles(story.ordered_at, story.ended_at),

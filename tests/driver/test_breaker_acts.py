@@ -4,7 +4,7 @@ import pytest
 
 from app.domain.breaker import Policy
 from app.domain.scopes import Scopes
-from app.wire.topics import AUDIT, BREAKER_ACTS
+from app.wire.topics import AUDIT, BREAKER_ACTS, BREAKER_TRANSITIONS
 from tests.support.breakers import Breakers
 
 POLICY = Policy(minimum_number_of_calls=2)
@@ -45,11 +45,19 @@ def test_what_is_forced_open_stays_so_until_it_is_closed_by_hand(row):
 
 def test_a_reset_empties_the_window_and_says_so_though_it_stays_closed(row):
     row.act("pay", "reset")
-    assert row.moves == []
+    told = [("pay", "CLOSED", "CLOSED", "reset", 0)]
+    assert row.moves == told
     assert (row.published["pay"].state, row.published["pay"].seq) == ("CLOSED", 1)
     row.calls("pay", "failure")
-    assert row.moves == []
+    assert row.moves == told
     assert [audit.result for audit in row.audit] == ["applied"]
+
+
+def test_a_change_and_a_reset_of_one_act_are_told_apart(row):
+    row.act("pay", "force-open")
+    row.act("pay", "reset", act_id="act-2")
+    ids = [dict(record.headers)["ce_id"] for record in row.records(BREAKER_TRANSITIONS)]
+    assert ids == [b"pay#1", b"pay#2", b"pay#2:reset"]
 
 
 def test_the_same_act_again_does_nothing(row):

@@ -91,6 +91,40 @@ def test_slow_calls_alone_open_it_with_that_cause():
     assert (opening.cause, opening.first_failure) == ("slow-call-rate", Sighting())
 
 
+def test_metrics_only_tells_of_each_rate_once_when_it_is_exceeded_first():
+    policy = msgspec.structs.replace(POLICY, initial_state=State.METRICS_ONLY)
+    row = told((1, "failure"), (2, "failure"), (3, "success"), policy=policy)
+    assert row.transitions == []
+    row.call("success", 4, caller="orders")
+    [failing] = row.transitions
+    assert (failing.from_, failing.to, failing.cause, failing.at) == ("METRICS_ONLY", "METRICS_ONLY", "failure-rate", 4)
+    assert (failing.failure_rate, failing.buffered_calls, failing.first_failure.at) == (50.0, 4, 1)
+    row.fold(5, {"slow_success": 4})
+    row.fold(6, {"success": 4})
+    row.fold(7, {"slow_failure": 4})
+    assert [(told.cause, told.slow_call_rate, told.buffered_calls) for told in row.transitions[1:]] == [
+        ("slow-call-rate", 100.0, 4)
+    ]
+    assert [told.id for told in row.transitions] == ["pay#0:failure-rate", "pay#0:slow-call-rate"]
+    assert len(row.states) == 1
+    row.act("metrics-only", 8)
+    row.fold(9, {"failure": 4})
+    assert row.transitions[-1].id == "pay#1:failure-rate"
+
+
+def test_a_reset_is_told_beside_the_change_that_it_makes():
+    row = opened()
+    row.act("reset", 5)
+    row.act("reset", 6)
+    assert [(told.from_, told.to, told.cause, told.id) for told in row.transitions[1:]] == [
+        ("OPEN", "CLOSED", "act", "pay#2"),
+        ("CLOSED", "CLOSED", "reset", "pay#2:reset"),
+        ("CLOSED", "CLOSED", "reset", "pay#3:reset"),
+    ]
+    assert [(told.failed_calls, told.last_failure.at) for told in row.transitions[1:]] == [(4, 3), (4, 3), (0, None)]
+    assert [(state.state, state.seq) for state in row.states[-2:]] == [("CLOSED", 2), ("CLOSED", 3)]
+
+
 def test_one_call_may_begin_and_end_the_trial():
     row = opened(msgspec.structs.replace(POLICY, permitted_number_of_calls_in_half_open_state=1))
     row.call("success", 1_004)

@@ -46,12 +46,12 @@ def folded(worker: OneWorker, **counts: int) -> None:
     worker.hear(CALL_OUTCOMES, "pay", CallOutcome(service="pay", counts=counts))
 
 
-def move(worker: OneWorker, to: str, cause: str, at: int = AS_OF_AT, name: str = "pay") -> None:
+def move(worker: OneWorker, to: str, cause: str, at: int = AS_OF_AT, before: State = State.CLOSED) -> None:
     change = Transition(
-        breaker=name,
+        breaker="pay",
         service="pay",
         scope="service",
-        from_=State.CLOSED,
+        from_=before,
         to=State(to),
         cause=cause,
         at=at,
@@ -65,7 +65,7 @@ def move(worker: OneWorker, to: str, cause: str, at: int = AS_OF_AT, name: str =
         config_version=1,
         seq=1,
     )
-    worker.hear(BREAKER_TRANSITIONS, name, change, at)
+    worker.hear(BREAKER_TRANSITIONS, "pay", change, at)
 
 
 async def events(served: Site, path: str = "") -> list[dict[str, Any]]:
@@ -118,6 +118,21 @@ async def test_the_rate_that_opened_it_comes_before_the_change_and_after_the_cal
     call(worker, "failure")
     rate, change = "FAILURE_RATE_EXCEEDED", "STATE_TRANSITION"
     assert [type_ for _, type_ in await told(served)] == ["ERROR", rate, change, "SLOW_CALL_RATE_EXCEEDED", change]
+
+
+async def test_a_reset_and_the_rates_of_metrics_only_are_events_without_a_change(
+    worker: OneWorker, served: Site
+) -> None:
+    async with served.request("GET", f"{STREAM}/pay") as answer:
+        move(worker, "METRICS_ONLY", "failure-rate", before=State.METRICS_ONLY)
+        move(worker, "METRICS_ONLY", "slow-call-rate", before=State.METRICS_ONLY)
+        move(worker, "CLOSED", "act", before=State.METRICS_ONLY)
+        move(worker, "CLOSED", "reset")
+        streamed = [(await Listening(answer).event())["event"] for _ in range(4)]
+    types = ["FAILURE_RATE_EXCEEDED", "SLOW_CALL_RATE_EXCEEDED", "STATE_TRANSITION", "RESET"]
+    assert streamed == [event["type"] for event in await events(served)] == types
+    [reset] = await events(served, "/pay/reset")
+    assert (reset["stateTransition"], reset["errorMessage"], reset["durationInMs"]) == (None, None, None)
 
 
 async def test_folded_calls_are_one_event_of_each_kind_with_their_number(worker: OneWorker, served: Site) -> None:

@@ -95,6 +95,14 @@ def test_a_change_is_told_with_its_rates() -> None:
     }
 
 
+def test_a_rate_exceeded_in_metrics_only_is_told_once_and_changes_nothing() -> None:
+    settings = SETTINGS.replace("minimumNumberOfCalls: 4", "minimumNumberOfCalls: 4, initialState: METRICS_ONLY")
+    changes, told = tried(*OUTAGE, settings=settings)
+    assert changes == [(3, "METRICS_ONLY", "METRICS_ONLY", "failure-rate")]
+    expected = {"calls": 7, "bad_permitted": 3, "state": "METRICS_ONLY"}
+    assert told["summary"] == [{**SUMMARY, **expected}]
+
+
 def test_timers_run_when_they_are_due_whenever_the_next_call_comes() -> None:
     settings = SETTINGS.replace("1s", "1s, automaticTransitionFromOpenToHalfOpenEnabled: true")
     changes, told = tried(*OUTAGE[:4], call(9_000), settings=settings)

@@ -27,9 +27,13 @@ class Seen:
     transitions: list[Said] = field(default_factory=list)
 
     def tell(self, record: ConsumerRecord) -> None:
-        if record.key == NAME.encode() and record.value is not None:
-            kept = self.states if record.topic == STATES else self.transitions
-            kept.append(Said(now_ms(), json.loads(record.value)))
+        if record.key != NAME.encode() or record.value is None:
+            return
+        said = Said(now_ms(), json.loads(record.value))
+        if record.topic == STATES:
+            self.states.append(said)
+        elif said.body["from"] != said.body["to"]:
+            self.transitions.append(said)
 
     def state(self, word: str, after: int = -1) -> Said | None:
         """The first of that state whose `seq` is above `after`."""
