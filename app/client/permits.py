@@ -18,15 +18,17 @@ class Waiter(ABC):
     granted = False
 
     @abstractmethod
-    def wake(self) -> None: ...
+    def wake(self) -> bool:
+        """False: nobody can be waiting there any more."""
 
 
 class ThreadWaiter(Waiter):
     def __init__(self) -> None:
         self.event = threading.Event()
 
-    def wake(self) -> None:
+    def wake(self) -> bool:
         self.event.set()
+        return True
 
 
 class TaskWaiter(Waiter):
@@ -34,8 +36,12 @@ class TaskWaiter(Waiter):
         self.loop = asyncio.get_running_loop()
         self.future: asyncio.Future[None] = self.loop.create_future()
 
-    def wake(self) -> None:
-        self.loop.call_soon_threadsafe(self._set)
+    def wake(self) -> bool:
+        try:
+            self.loop.call_soon_threadsafe(self._set)
+        except RuntimeError:  # the loop was closed over its head
+            return False
+        return True
 
     def _set(self) -> None:
         if not self.future.done():
@@ -124,7 +130,7 @@ class Permits:
 
     def _hand_on(self) -> None:
         while self._waiters and (taken := bulkhead.acquire(self._state)) is not None:
-            self._state = taken
             waiter = self._waiters.popleft()
-            waiter.granted = True
-            waiter.wake()
+            if waiter.wake():
+                waiter.granted = True
+                self._state = taken

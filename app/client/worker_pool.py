@@ -76,9 +76,10 @@ class WorkerPool:
         return True
 
     def _start(self, task: Callable[[], None]) -> None:
-        self._threads += 1
+        """RuntimeError where the system has no thread to give."""
         self._born += 1
         threading.Thread(target=self._work, args=(task,), name=f"{self.name}-{self._born}", daemon=True).start()
+        self._threads += 1
 
     def _work(self, first: Callable[[], None]) -> None:
         task: Callable[[], None] | None = first

@@ -165,3 +165,21 @@ def test_never_more_threads_than_permits():
     assert len(seen) == 1_600
     assert max(seen) <= 3
     assert (bulkhead.available, bulkhead.counts()["CALL_FINISHED"]) == (3, 1_600)
+
+
+def test_a_permit_passes_over_who_waited_in_a_loop_that_was_closed(clock):
+    async def one_turn():
+        pass
+
+    bulkhead, loop = of(1, wait_ms=60_000, clock=clock), asyncio.new_event_loop()
+    bulkhead.acquire()
+    left = loop.create_task(bulkhead.acall(one_turn))
+    loop.run_until_complete(one_turn())
+    assert bulkhead.waiting == 1
+    loop.close()
+
+    bulkhead.complete()
+
+    assert (bulkhead.available, bulkhead.waiting) == (1, 0)
+    left._log_destroy_pending = False
+    left.get_coro().close()

@@ -108,3 +108,16 @@ def test_the_sizes_are_the_machines_where_nothing_is_said():
     assert 1 <= pool.core <= pool.most
     with pytest.raises(ValueError, match="coreThreadPoolSize 3: expected at most maxThreadPoolSize 2"):
         of(core=3, most=2)
+
+
+def test_a_thread_that_the_system_did_not_give_is_not_counted(monkeypatch):
+    def refuse(_thread):
+        raise RuntimeError("can't start new thread")
+
+    bulkhead = of()
+    with monkeypatch.context() as scarce:
+        scarce.setattr(threading.Thread, "start", refuse)
+        with pytest.raises(RuntimeError, match="can't start"):
+            bulkhead.call(print)
+    assert bulkhead.pool.threads == 0
+    assert bulkhead.submit(lambda: 7).result(60) == 7
