@@ -19,6 +19,7 @@ from tests.bench.process import Job, Process, prepared, wait_for_quiet
 from tests.bench.run import Measured, differences, figures, measured, until_committed
 
 MARKERS = 64  # records that wait for the restore: some for each task
+COMPACTED_S = 180.0
 
 
 class Cold(NamedTuple):
@@ -42,7 +43,7 @@ def cold(contender: Contender, cluster: Cluster, job: Job, sagas: int, count: in
         process.start()
         samples = until_committed(process, MARKERS)
         more: list[Sendable] = [(key, value, ()) for key, value in islice(coming, count)]
-        wait_for_quiet()  # what a restore leaves to be compacted belongs to it, not to the records after it
+        wait_for_quiet(COMPACTED_S)  # what a restore leaves to be compacted belongs to it, not to the records after it
         sent = time.time()
         cluster.send(job.inbox, more)
         samples += until_committed(process, MARKERS + count)
