@@ -7,7 +7,6 @@ from ..domain.rate_limiter import RateLimiterPolicy
 from ..domain.time_limiter import TimeLimiterPolicy
 from .breaker import CircuitBreaker
 from .breaker_events import BreakerEvent
-from .breaker_slot import BreakerSlot
 from .bulkhead import Bulkhead
 from .cache_fallback import CacheFallback, CachePolicy
 from .clock import Clock
@@ -42,7 +41,6 @@ from .time_limiter import TimeLimiter
 __all__ = [
     "BreakerEvent",
     "BreakerPolicy",
-    "BreakerSlot",
     "Bulkhead",
     "BulkheadFull",
     "BulkheadPolicy",

@@ -7,9 +7,9 @@ when there are 1,000 of them, or one fewer than could show a rate.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
-from contextvars import ContextVar
-from types import TracebackType
+from types import FrameType, TracebackType
 from typing import Any
 
 from ..domain import breaker as machine
@@ -20,6 +20,7 @@ from .breaker_events import BreakerEvents
 from .breaker_steps import UNKNOWN, Listener, Steps
 from .clock import CLOCK, Clock
 from .events import Event, Subscriber
+from .held import Blocks, Held
 from .judging import CircuitBreakerPolicy
 from .part import AsyncWay, Part, Way
 from .retry import Ended
@@ -46,7 +47,7 @@ class CircuitBreaker(Part):
     ) -> None:
         events = BreakerEvents(name, clock)
         self._steps = Steps(policy or CircuitBreakerPolicy(), clock, events, alarm, listener)
-        self._held: ContextVar[tuple[tuple[int, int], ...]] = ContextVar(f"breaker {name}", default=())
+        self._blocks: Blocks[Held] = Blocks()
         super().__init__(name, clock)
         self.events = events
 
@@ -228,23 +229,25 @@ class CircuitBreaker(Part):
 
         return guarded
 
-    def __enter__(self) -> None:
-        self._held.set((*self._held.get(), (self.acquire(), self.clock.now_ns())))
+    def held(self) -> Held:
+        """`with breaker.held():` is a block as `with breaker:` is, and its permit has a name."""
+        return Held(self._steps)
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
-        *outer, (seq, began_ns) = self._held.get()
-        self._held.set(tuple(outer))
-        if error is None:
-            self.success(self.clock.now_ns() - began_ns, seq=seq)
-        elif isinstance(error, Exception):
-            self.error(self.clock.now_ns() - began_ns, error, seq)
-        else:
-            self.release(seq)
+    def __enter__(self) -> None:
+        self._enter(sys._getframe(1))
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._blocks.leave(sys._getframe(1)).__exit__(kind, error, at)
 
     async def __aenter__(self) -> None:
-        self.__enter__()
+        self._enter(sys._getframe(1))
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
     ) -> None:
-        self.__exit__(kind, error, at)
+        self._blocks.leave(sys._getframe(1)).__exit__(kind, error, at)
+
+    def _enter(self, block: FrameType) -> None:
+        held = self.held()
+        held.__enter__()
+        self._blocks.enter(block, held)

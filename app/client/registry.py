@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from typing import TypeAlias
 
 from msgspec import Struct
 
-from .breaker_slot import BreakerSlot
 from .part import Part
 
-Piece: TypeAlias = Part | BreakerSlot
 Key = tuple[str, str]
 
 
@@ -27,32 +24,32 @@ class Registry:
     """Thread-safe. A call that is under way keeps the parts with which it began."""
 
     def __init__(self) -> None:
-        self._pieces: dict[Key, Piece] = {}
+        self._parts: dict[Key, Part] = {}
         self._subscribers: tuple[Callable[[RegistryEvent], None], ...] = ()
         self._lock = threading.Lock()
 
-    def get(self, family: str, name: str) -> Piece | None:
-        return self._pieces.get((family, name))
+    def get(self, family: str, name: str) -> Part | None:
+        return self._parts.get((family, name))
 
-    def all(self, family: str | None = None) -> list[Piece]:
+    def all(self, family: str | None = None) -> list[Part]:
         with self._lock:
-            return [piece for (of, _), piece in self._pieces.items() if family in (None, of)]
+            return [part for (of, _), part in self._parts.items() if family in (None, of)]
 
-    def put(self, piece: Piece) -> None:
+    def put(self, part: Part) -> None:
         """In the place of one of the same family and name."""
-        key = family_of(piece), piece.name
+        key = part.kind, part.name
         with self._lock:
-            type_ = "REPLACED" if key in self._pieces else "ADDED"
-            self._pieces[key] = piece
+            type_ = "REPLACED" if key in self._parts else "ADDED"
+            self._parts[key] = part
         self._tell(RegistryEvent(type_, *key))
 
-    def remove(self, family: str, name: str) -> Piece | None:
+    def remove(self, family: str, name: str) -> Part | None:
         """From now on that family takes no part in the calls of this name."""
         with self._lock:
-            piece = self._pieces.pop((family, name), None)
-        if piece is not None:
+            part = self._parts.pop((family, name), None)
+        if part is not None:
             self._tell(RegistryEvent("REMOVED", family, name))
-        return piece
+        return part
 
     def on_event(self, subscriber: Callable[[RegistryEvent], None]) -> Callable[[], None]:
         """Called in the thread of the change. What comes back ends the subscription."""
@@ -67,7 +64,3 @@ class Registry:
     def _tell(self, event: RegistryEvent) -> None:
         for subscriber in self._subscribers:
             subscriber(event)
-
-
-def family_of(piece: Piece) -> str:
-    return piece.kind if isinstance(piece, Part) else "circuitbreaker"

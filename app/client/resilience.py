@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack, ExitStack
@@ -9,16 +10,15 @@ from difflib import get_close_matches
 from types import TracebackType
 from typing import Any, NamedTuple, ParamSpec, TypeVar
 
-from . import breaker_slot
 from .breaker import CircuitBreaker
-from .breaker_slot import BreakerSlot
 from .bulkhead import Bulkhead
 from .clock import CLOCK, Clock
 from .fallback import Fallback, Instead
 from .fleet import FleetBreaker
+from .held import Blocks
 from .part import AsyncWay, Caller, Part, Way, straight
 from .rate_limiter import RateLimiter
-from .registry import Piece, Registry, RegistryEvent
+from .registry import Registry, RegistryEvent
 from .retry import Retry
 from .scope import Scope
 from .settings import DEFAULT, ORDER, Settings
@@ -29,7 +29,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 Fallbacks = Mapping[type[Exception], Instead]
-MakeBreaker = Callable[[str, Any], Piece]
+MakeBreaker = Callable[[str, Any], CircuitBreaker]
 Policies = Mapping[str, Mapping[str, Any]]  # family, name, policy
 PARTS: Mapping[str, Callable[[str, Any, Clock], Part]] = {
     "retry": Retry,
@@ -114,11 +114,11 @@ class Resilience:
         """As composed now: another part in the registry changes them."""
         return self._scoped.get(scope) or self._composed(scope.service, scope)
 
-    def parts(self, name: str) -> list[Piece]:
+    def parts(self, name: str) -> list[Part]:
         """That take part in the calls of this name, outermost first. LookupError if there is none."""
         self._begin(name)
         families = [*self._order, "thread-pool-bulkhead"]
-        found = [piece for family in families if (piece := self.registry.get(family, name)) is not None]
+        found = [part for family in families if (part := self.registry.get(family, name)) is not None]
         if not found:
             raise LookupError(f"nothing is configured for {name!r}{self._nearest(name)}")
         return found
@@ -127,15 +127,14 @@ class Resilience:
         """Counters and gauges, by family and name, of the parts in use."""
         found: dict[str, dict[str, dict[str, int]]] = {}
         for part in self.registry.all():
-            if isinstance(part, Part):
-                found.setdefault(part.kind, {})[part.name] = part.counts() | part.gauges()
+            found.setdefault(part.kind, {})[part.name] = part.counts() | part.gauges()
         return found
 
     def _composed(self, name: str, scope: Scope | None = None) -> Ways:
         with self._lock:
             ways = Ways(straight, straight)
             for part in reversed(self.parts(name)):
-                ways = _around(part, self.clock, ways, scope)
+                ways = _around(part, ways, scope)
             if scope is None:
                 self._ways[name] = ways
             else:
@@ -179,18 +178,18 @@ class Resilience:
 
 class Guard(Caller):
     """Calls of one service. `with guard:` holds breaker, rate limiter and bulkhead alone: what stands in a block can be
-    neither repeated nor given up on. A block takes a guard of its own: `with resilience("payment-service"):`.
+    neither repeated nor given up on.
     """
 
     def __init__(self, resilience: Resilience, scope: Scope, fallback: Fallbacks | None) -> None:
         self._resilience = resilience
         self._scope = scope
         self._name = scope.service
-        self._stack = ExitStack()
-        self._async_stack = AsyncExitStack()
+        self._blocks: Blocks[ExitStack] = Blocks()
+        self._async_blocks: Blocks[AsyncExitStack] = Blocks()
         ways = Ways(self._guarded, self._guarded_async)
         if fallback:
-            ways = _around(Fallback(self._name, fallback, resilience.clock), resilience.clock, ways)
+            ways = _around(Fallback(self._name, fallback, resilience.clock), ways)
         super().__init__(*ways)
 
     def __enter__(self) -> None:
@@ -198,26 +197,27 @@ class Guard(Caller):
             for part in self._resilience.parts(self._name):
                 if isinstance(part, Bulkhead | RateLimiter):
                     stack.enter_context(part)
-                elif isinstance(part, BreakerSlot):
-                    stack.enter_context(breaker_slot.Entry(part, self._resilience.clock))
-            self._stack = stack.pop_all()
+                elif isinstance(part, CircuitBreaker):
+                    stack.enter_context(part.held())
+            self._blocks.enter(sys._getframe(1), stack.pop_all())
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self._stack.__exit__(kind, error, at)
+        self._blocks.leave(sys._getframe(1)).__exit__(kind, error, at)
 
     async def __aenter__(self) -> None:
+        block = sys._getframe(1)
         async with AsyncExitStack() as stack:
             for part in self._resilience.parts(self._name):
                 if isinstance(part, Bulkhead | RateLimiter):
                     await stack.enter_async_context(part)
-                elif isinstance(part, BreakerSlot):
-                    stack.enter_context(breaker_slot.Entry(part, self._resilience.clock))
-            self._async_stack = stack.pop_all()
+                elif isinstance(part, CircuitBreaker):
+                    stack.enter_context(part.held())
+            self._async_blocks.enter(block, stack.pop_all())
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
     ) -> None:
-        await self._async_stack.__aexit__(kind, error, at)
+        await self._async_blocks.leave(sys._getframe(1)).__aexit__(kind, error, at)
 
     def _guarded(self, fn: Any, args: Any, kwargs: Any) -> Any:
         return self._resilience.ways(self._scope).way(fn, args, kwargs)
@@ -226,11 +226,9 @@ class Guard(Caller):
         return self._resilience.ways(self._scope).async_way(fn, args, kwargs)
 
 
-def _around(part: Piece, clock: Clock, ways: Ways, scope: Scope | None = None) -> Ways:
+def _around(part: Part, ways: Ways, scope: Scope | None = None) -> Ways:
     if isinstance(part, FleetBreaker) and scope:
         return Ways(part.within(scope, ways.way), part.within_async(scope, ways.async_way))
-    if not isinstance(part, Part):
-        return Ways(breaker_slot.around(part, clock, ways.way), breaker_slot.around_async(part, clock, ways.async_way))
     if isinstance(part, ThreadPoolBulkhead):
         return Ways(part.around(ways.way), ways.async_way)
     return Ways(part.around(ways.way), part.around_async(ways.async_way))

@@ -4,42 +4,19 @@ import threading
 import pytest
 from msgspec import structs
 
-from app.client.alarm import Alarm
 from app.client.breaker import CircuitBreaker
 from app.client.errors import CallNotPermitted, TimeLimitExceeded
-from app.client.judging import CircuitBreakerPolicy, OpenFor, OpenUntil
 from app.client.part import straight
-from app.domain.breaker import NoSuchChange, Policy, State
-from app.domain.interval import fixed, randomized
+from app.domain.breaker import Policy, State
 from app.domain.window import WindowType
 from tests.support.failures import BadRequest, Failure, NetworkError, NotFound, TimedOut
+from tests.support.small_breaker import SMALL, fail, of, raised
 from tests.support.virtual_clock import MS, VirtualClock
-
-SMALL = CircuitBreakerPolicy(
-    sliding_window_size=4,
-    minimum_number_of_calls=4,
-    permitted_number_of_calls_in_half_open_state=2,
-    wait_duration_in_open_state_ms=1_000,
-)
 
 
 @pytest.fixture
 def clock():
     return VirtualClock()
-
-
-def of(clock, policy=SMALL, **changes):
-    return CircuitBreaker("pay", structs.replace(policy, **changes), clock)
-
-
-def raised(error):
-    raise error
-
-
-def fail(breaker, times, error=NetworkError):
-    for _ in range(times):
-        with pytest.raises(error):
-            breaker.call(raised, error())
 
 
 class Heard:
@@ -53,25 +30,6 @@ class Heard:
 
     def succeeded(self, breaker, notes, _wall_ms, _seen_seq):
         self.calls += [(breaker, "success", about) for _, _, about in notes]
-
-
-def test_an_open_one_says_its_name_its_state_and_when_to_come_again(clock):
-    breaker = of(clock)
-    fail(breaker, 4)
-    clock.advance(400 * MS)
-    with pytest.raises(CallNotPermitted, match="'pay' is OPEN and does not permit further calls") as refused:
-        breaker.call(print)
-    assert (refused.value.name, refused.value.state, refused.value.retry_after_ms) == ("pay", "OPEN", 601)
-    clock.advance(refused.value.retry_after_ms * MS)
-    assert breaker.call(lambda: 7) == 7
-
-
-def test_one_that_is_forced_open_cannot_say_when(clock):
-    breaker = of(clock)
-    breaker.move(State.FORCED_OPEN)
-    with pytest.raises(CallNotPermitted) as refused:
-        breaker.call(print)
-    assert (refused.value.state, refused.value.retry_after_ms) == ("FORCED_OPEN", None)
 
 
 def plain():
@@ -112,15 +70,6 @@ def test_it_guards_every_form_of_a_call(clock, called):
     with pytest.raises(CallNotPermitted):
         called(breaker)
     assert breaker.metrics().failed == 4
-
-
-def test_blocks_of_one_breaker_may_be_in_one_another(clock):
-    breaker = of(clock)
-    with breaker:
-        clock.advance(5 * MS)
-        with breaker:
-            clock.advance(7 * MS)
-    assert [event.duration_ms for event in breaker.recent_events()] == [7, 12]
 
 
 @pytest.mark.parametrize(
@@ -168,24 +117,6 @@ def test_a_result_can_be_a_failure(clock):
         assert (breaker.metrics().failed, breaker.metrics().buffered) == (1, 2)
 
 
-@pytest.mark.parametrize(
-    ("opens", "until_ms"),
-    [(OpenFor(300), 350), (OpenUntil(900), 900), (None, None)],
-)
-def test_how_a_call_ended_can_open_it_for_its_own_wait(clock, opens, until_ms):
-    breaker = of(clock, transition_on_result=lambda ended: opens if ended.result == "busy" else None)
-    breaker.call(lambda: "fine")
-    assert breaker.state is State.CLOSED
-    clock.advance(50 * MS)
-    breaker.call(lambda: "busy")
-    if until_ms is None:
-        assert breaker.state is State.CLOSED
-    else:
-        with pytest.raises(CallNotPermitted) as refused:
-            breaker.call(print)
-        assert refused.value.retry_after_ms == until_ms + 1 - 50
-
-
 def test_a_cancelled_call_has_no_outcome_and_its_permit_is_free_again(clock):
     breaker = of(clock)
     fail(breaker, 4)
@@ -201,17 +132,6 @@ def test_a_cancelled_call_has_no_outcome_and_its_permit_is_free_again(clock):
         asyncio.run(cancelled())
     assert (breaker.state, breaker.metrics().buffered) == (State.HALF_OPEN, 0)
     assert breaker.call(lambda: 7) == 7
-
-
-def test_what_was_permitted_before_gives_back_no_permit_of_the_trial(clock):
-    breaker = of(clock, ignore_exceptions=(BadRequest,))
-    before = breaker.acquire()
-    fail(breaker, 4)
-    clock.advance(1_001 * MS)
-    assert breaker.try_acquire()
-    breaker.release(before)
-    breaker.error(0, BadRequest(), before)
-    assert [breaker.try_acquire(), breaker.try_acquire()] == [True, False]
 
 
 def test_successes_that_are_only_noted_are_counted_in_their_own_seconds(clock):
@@ -318,55 +238,3 @@ def test_subscribers_of_other_events_cost_a_success_nothing(clock):
     fail(breaker, 3)
     end()
     assert [(event.type, event.to) for event in heard] == [("SUCCESS", None), ("STATE_TRANSITION", "OPEN")]
-
-
-def test_a_new_policy_judges_the_calls_that_are_there(clock):
-    breaker = of(clock, failure_rate_threshold=100.0)
-    breaker.call(int)
-    fail(breaker, 3)
-    breaker.policy = SMALL
-    assert breaker.state is State.CLOSED
-    breaker.call(int)
-    assert breaker.state is State.OPEN
-
-
-def test_by_hand(clock):
-    breaker = of(clock)
-    breaker.open_for(50)
-    assert not breaker.try_acquire()
-    breaker.move("DISABLED")
-    fail(breaker, 9)
-    assert breaker.state is State.DISABLED
-    breaker.reset()
-    assert (breaker.state, breaker.metrics().buffered) == (State.CLOSED, 0)
-    with pytest.raises(NoSuchChange):
-        breaker.move("HALF_OPEN")
-
-
-def test_a_randomized_wait_takes_the_dice_of_the_clock(clock):
-    breaker = of(
-        clock, wait_duration_in_open_state_ms=60_000, wait_interval_in_open_state=randomized(fixed(1_000), 0.5)
-    )
-    clock.fraction = 0.0
-    fail(breaker, 4)
-    with pytest.raises(CallNotPermitted) as refused:
-        breaker.call(print)
-    assert refused.value.retry_after_ms == 501
-
-
-def test_no_thread_is_started_where_no_policy_asks_for_a_timer(clock):
-    alarm = Alarm(clock)
-    breaker = CircuitBreaker("pay", SMALL, clock, alarm=alarm)
-    fail(breaker, 4)
-    assert alarm.next_at() is None
-
-
-def test_a_timer_ends_open_without_a_call():
-    half_open = threading.Event()
-    policy = structs.replace(
-        SMALL, wait_duration_in_open_state_ms=1, automatic_transition_from_open_to_half_open_enabled=True
-    )
-    breaker = CircuitBreaker("pay", policy, alarm=Alarm())
-    breaker.on_event(lambda event: half_open.set() if event.to == "HALF_OPEN" else None, "STATE_TRANSITION")
-    fail(breaker, 4)
-    assert half_open.wait(20)
