@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import logging.config
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from time import monotonic
 from typing import Any, Literal, TextIO
 
 import orjson
@@ -17,7 +18,36 @@ Style = Literal["auto", "json", "console"]
 # INFO of theirs is about themselves
 QUIET = ("aiokafka", "app.engine.group.transport", "faust", "mode", "aiohttp.access", "asyncio")
 
+REPEAT_S, MOST_LINES = 10.0, 1_000
+
 log: FilteringBoundLogger = structlog.get_logger()
+
+
+class Repeats(logging.Filter):
+    """Each line of that logger, whatever its arguments, once in ten seconds; `repeated`: how often it was held back.
+
+    While a broker is away aiokafka tells of each try, some twenty times a second.
+    """
+
+    def __init__(self, name: str = "", clock: Callable[[], float] = monotonic) -> None:
+        super().__init__(name)
+        self._clock = clock
+        self._told: dict[tuple[str, int, str], tuple[float, int]] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if not super().filter(record):
+            return True
+        line, now = (record.name, record.levelno, str(record.msg)), self._clock()
+        at, held = self._told.get(line, (now - REPEAT_S, 0))
+        if now - at < REPEAT_S:
+            self._told[line] = at, held + 1
+            return False
+        if len(self._told) >= MOST_LINES:  # of a library that formats its lines itself
+            self._told.clear()
+        self._told[line] = now, 0
+        if held:
+            record.repeated = held
+        return True
 
 
 def configure(style: Style = "auto", level: str = "INFO") -> None:
@@ -50,7 +80,15 @@ def logging_config(style: Style = "auto", level: str = "INFO") -> dict[str, Any]
                 ],
             }
         },
-        "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "ours", "stream": "ext://sys.stderr"}},
+        "filters": {"repeats": {"()": Repeats, "name": "aiokafka"}},
+        "handlers": {
+            "stderr": {
+                "class": "logging.StreamHandler",
+                "formatter": "ours",
+                "filters": [] if level.upper() == "DEBUG" else ["repeats"],
+                "stream": "ext://sys.stderr",
+            }
+        },
         "root": {"handlers": ["stderr"], "level": level.upper()},
         "loggers": {} if level.upper() == "DEBUG" else dict.fromkeys(QUIET, quiet),
     }

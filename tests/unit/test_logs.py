@@ -47,6 +47,26 @@ def test_chatter_of_libraries_is_left_out(capsys):
     assert lines(capsys) == []
 
 
+def heard(repeats: logs.Repeats, logger: str, *lines: str) -> list[tuple[str, int]]:
+    """What is let through of them, and how often each was held back before."""
+    records = [logging.LogRecord(logger, logging.ERROR, "", 0, "no %s", (line,), None) for line in lines]
+    return [(record.getMessage(), getattr(record, "repeated", 0)) for record in records if repeats.filter(record)]
+
+
+def test_what_aiokafka_repeats_is_said_once_in_ten_seconds(capsys):
+    now = [100.0]
+    repeats = logs.Repeats("aiokafka", lambda: now[0])
+    assert heard(repeats, "aiokafka.conn", "broker 1", "broker 2", "broker 1") == [("no broker 1", 0)]
+    now[0] += 10
+    assert heard(repeats, "aiokafka.conn", "broker 3", "broker 3") == [("no broker 3", 2)]
+    assert heard(repeats, "faust", "agent", "agent") == [("no agent", 0), ("no agent", 0)]
+
+    logs.configure("json")
+    for _ in range(20):
+        logging.getLogger("aiokafka.client").error("no broker")
+    assert [line["event"] for line in lines(capsys)] == ["no broker"]
+
+
 def test_everything_is_said_at_debug(capsys):
     logs.configure("json", "DEBUG")
     logging.getLogger("aiokafka.consumer").debug("joined")
