@@ -17,6 +17,7 @@ from .permits import Round
 
 HALF_OPEN = State.HALF_OPEN
 NOBODY = Sighting()
+MOST = 2**53 - 1  # of a total: a row that no longer fits into 64 bits could not be stored, and would count nothing
 
 
 class Totals(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -149,9 +150,9 @@ def added(totals: Totals, call: Call, count: int) -> Totals:
         totals.failed_ms,
     )
     if call.failed:
-        failed, failed_ms = failed + count, failed_ms + call.took_ms
+        failed, failed_ms = failed + count, _sum(failed_ms, call.took_ms)
     else:
-        successful, successful_ms = successful + count, successful_ms + call.took_ms
+        successful, successful_ms = successful + count, _sum(successful_ms, call.took_ms)
     return Totals(successful, successful_ms, failed, failed_ms, totals.ignored, totals.ignored_ms, totals.not_permitted)
 
 
@@ -159,8 +160,8 @@ def took(kept: Kept, successful_ms: int, failed_ms: int) -> Kept:
     """With what folded calls took, which were counted before."""
     totals = msgspec.structs.replace(
         kept.totals,
-        successful_ms=kept.totals.successful_ms + successful_ms,
-        failed_ms=kept.totals.failed_ms + failed_ms,
+        successful_ms=_sum(kept.totals.successful_ms, successful_ms),
+        failed_ms=_sum(kept.totals.failed_ms, failed_ms),
     )
     return msgspec.structs.replace(kept, totals=totals)
 
@@ -171,11 +172,11 @@ def not_made(kept: Kept, rejected: int, ignored: int, ignored_ms: int, at_ms: in
     totals = msgspec.structs.replace(
         totals,
         ignored=totals.ignored + ignored,
-        ignored_ms=totals.ignored_ms + ignored_ms,
-        not_permitted=totals.not_permitted + rejected,
+        ignored_ms=_sum(totals.ignored_ms, ignored_ms),
+        not_permitted=_sum(totals.not_permitted, rejected),
     )
     if rejected:
-        breaker = msgspec.structs.replace(breaker, not_permitted=breaker.not_permitted + rejected)
+        breaker = msgspec.structs.replace(breaker, not_permitted=_sum(breaker.not_permitted, rejected))
     return msgspec.structs.replace(kept, breaker=breaker, totals=totals, used_at=at_ms)
 
 
@@ -183,3 +184,7 @@ def fraction(name: str, breaker: Breaker, policy: Policy) -> float:
     """The draw for the wait of the state to come."""
     interval = policy.wait_interval_in_open_state
     return drawn(f"{name}#{breaker.seq + 1}") if interval and interval.factor else MIDDLE
+
+
+def _sum(total: int, more: int) -> int:
+    return min(total + more, MOST)

@@ -1,0 +1,33 @@
+"""Numbers that no clock and no counter has, in records that decode."""
+
+import msgspec
+import pytest
+
+from app.domain.breaker import Policy
+from app.domain.calls import CallOutcome
+from app.domain.fleet import Fleet
+from tests.support.fleets import Row
+
+POLICY = Policy(sliding_window_size=4, minimum_number_of_calls=4)
+HUGE = 2**64 - 1
+RUBBISH = [
+    CallOutcome(service="pay", outcome="success", duration_ms=HUGE),
+    CallOutcome(service="pay", outcome="failure", duration_ms=HUGE),
+    CallOutcome(service="pay", outcome="ignored", duration_ms=HUGE),
+    CallOutcome(service="pay", counts={"success": 1, "failure": 1}, took_ms={"success": HUGE, "failure": HUGE}),
+    CallOutcome(service="pay", counts={"ignored": 1, "rejected": HUGE}, took_ms={"ignored": HUGE}),
+]
+
+
+@pytest.mark.parametrize("rubbish", RUBBISH)
+def test_a_number_out_of_all_bounds_does_not_keep_later_calls_from_being_stored(rubbish):
+    row = Row(POLICY)
+    for at_ms in range(2):
+        row.tell(rubbish, at_ms)
+    for at_ms in range(2, 6):
+        row.call("failure", at_ms, duration_ms=7)
+        row.call("rejected", at_ms)
+
+    stored = msgspec.msgpack.encode(row.fleet)
+    assert msgspec.msgpack.decode(stored, type=Fleet) == row.fleet
+    assert row.kept.breaker.state == "OPEN"
