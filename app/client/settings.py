@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from typing import Any
 
+import msgspec
 from msgspec import structs
 
 from .families import ASPECT_ORDERS, FAMILIES, OF_SPRING, Family, Found
@@ -104,12 +105,13 @@ class Settings:
 
     def _families(self, mapping: Tree) -> Iterator[tuple[Family, Tree]]:
         known = {_uniform(name): family for name, family in FAMILIES.items()}
+        mapping = self._map("settings", mapping)
         for name in mapping:
             if _uniform(name) in known:
                 self._problems.append(f"{name}: expected below {ROOT}")
-        for name, tree in (mapping.get(ROOT) or {}).items():
+        for name, tree in self._map(ROOT, mapping.get(ROOT)).items():
             if family := known.get(_uniform(name)):
-                yield family, tree or {}
+                yield family, self._map(f"{ROOT}.{name}", tree)
             elif _uniform(name) not in ("scheduled", "micrometer"):
                 self._unknown(f"{ROOT}.{name}", name, [*FAMILIES])
 
@@ -118,18 +120,24 @@ class Settings:
         order = ASPECT_ORDERS.get(family.name, "")
         for name, below in tree.items():
             if name in GROUPS:
-                for entry, fields in (below or {}).items():
-                    found = self._read(family, f"{path}.{name}.{entry}", fields or {})
+                for entry, fields in self._map(f"{path}.{name}", below).items():
+                    found = self._read(family, f"{path}.{name}.{entry}", fields)
                     self._entries[family.name, name, str(entry)] = found
-            elif _uniform(name) == _uniform(order) and isinstance(below, int):
-                self._orders[family.name] = below
+            elif _uniform(name) == _uniform(order):
+                self._read_order(family, f"{path}.{name}", below)
             elif name not in ("metrics", "tags"):
                 self._unknown(f"{path}.{name}", name, [*GROUPS, order])
 
-    def _read(self, family: Family, path: str, fields: Tree) -> Found:
+    def _read_order(self, family: Family, path: str, written: Any) -> None:
+        try:
+            self._orders[family.name] = msgspec.convert(self._resolved(written), int, strict=False)
+        except (Wrong, msgspec.ValidationError):
+            self._problems.append(f"{path}={written!r}: expected a whole number")
+
+    def _read(self, family: Family, path: str, fields: Any) -> Found:
         known = {_uniform(setting.name): setting for setting in family.settings}
         found: Found = {}
-        for name, written in fields.items():
+        for name, written in self._map(path, fields).items():
             if _uniform(name) == _uniform(BASE):
                 found[BASE] = str(written)
             elif setting := known.get(_uniform(name)):
@@ -154,6 +162,13 @@ class Settings:
             return found
 
         return re.sub(r"\$\{([^}:]+)(?::([^}]*))?\}", look, written)
+
+    def _map(self, path: str, written: Any) -> Tree:
+        """What stands there; nothing is an empty one."""
+        if written is None or isinstance(written, Mapping):
+            return written or {}
+        self._problems.append(f"{path}={written!r}: expected a map")
+        return {}
 
     def _check_bases(self) -> None:
         for (family, group, name), fields in self._entries.items():

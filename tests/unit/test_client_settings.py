@@ -188,3 +188,32 @@ def test_aspect_orders_move_a_part_further_in_or_out():
     assert of().order == ("retry", "circuitbreaker", "ratelimiter", "timelimiter", "bulkhead")
     turned = of(circuitbreaker={"circuitBreakerAspectOrder": 1}, retry={"retry-aspect-order": 2})
     assert turned.order == ("circuitbreaker", "retry", "ratelimiter", "timelimiter", "bulkhead")
+
+
+@pytest.mark.parametrize(
+    ("written", "said"),
+    [
+        ("application.yml", "settings='application.yml': expected a map"),
+        ({"resilience4j": ["retry"]}, "resilience4j=['retry']: expected a map"),
+        ({"resilience4j": {"retry": 3}}, "resilience4j.retry=3: expected a map"),
+        ({"resilience4j": {"retry": {"instances": ["pay"]}}}, "resilience4j.retry.instances=['pay']: expected a map"),
+        ({"resilience4j": {"retry": {"configs": {"a": "b"}}}}, "resilience4j.retry.configs.a='b': expected a map"),
+        (
+            {"resilience4j": {"retry": {"retryAspectOrder": "last"}}},
+            "resilience4j.retry.retryAspectOrder='last': expected a whole number",
+        ),
+    ],
+)
+def test_what_has_the_wrong_shape_is_named_by_its_path(written, said):
+    with pytest.raises(SettingsRefused) as raised:
+        Settings(written)
+    assert str(raised.value) == said
+
+
+def test_an_order_may_be_text_as_a_placeholder_leaves_it():
+    settings = of(
+        {"RETRY_ORDER": "2"},
+        retry={"retryAspectOrder": "${RETRY_ORDER}"},
+        circuitbreaker={"circuitBreakerAspectOrder": "1"},
+    )
+    assert settings.order == ("circuitbreaker", "retry", "ratelimiter", "timelimiter", "bulkhead")
