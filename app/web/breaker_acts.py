@@ -5,15 +5,19 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any, Literal, NamedTuple
 
 import msgspec
 from aiohttp import web
 
+from app.domain.audit import Audit
 from app.domain.breaker import State
 from app.domain.calls import BreakerAct
 from app.domain.fleet import Fleet
 from app.domain.scopes import service_of
+from app.engine.tail import Seen
+from app.wire.topics import AUDIT
 from tables.breaker import breakers
 
 from .ask import asked, refuse_others
@@ -26,7 +30,9 @@ from .service import Elsewhere, NotSent, Restoring, Service, Stored
 Act = Literal["force-open", "close", "disable", "metrics-only", "reset"]
 
 PATIENCE_S = 5.0
+AUDIT_S = 1.0  # until the audit shows what the row has met
 LOOK_S = 0.02
+SURELY_OLDER_MS = 60_000
 ACTS: Mapping[str, Mapping[str, Act]] = {
     "updateState": {"CLOSE": "close", "FORCE_OPEN": "force-open", "DISABLE": "disable", "RESET": "reset"},
     "state": {
@@ -60,7 +66,7 @@ async def change(request: web.Request) -> web.Response:
     if isinstance(found, Elsewhere):
         along = {header: request.headers[header] for header in TAKEN_ALONG if header in request.headers}
         along[FOR] = request.remote or ""
-        return await from_owner(request, name, found.owner, Question(within_s=PATIENCE_S, headers=along))
+        return await from_owner(request, name, found.owner, Question(within_s=PATIENCE_S + AUDIT_S, headers=along))
     if isinstance(found, Restoring):
         raise Problem(503, f"{name} is being restored by this worker: ask again later", headers=SOON)
     if not _known(service, name, found.value):
@@ -83,32 +89,54 @@ async def _done(service: Service, name: str, wanted: Wanted, actor: str) -> web.
             await service.act(act)
     except NotSent as error:
         raise Problem(503, str(error), headers=SOON) from error
-    shown, state = await _settled(service, act)
-    if not shown:
-        state = state or uncalled(service, name).breaker.state
+    verdict, fleet = await _verdict(service, act), _fleet(service, act)
+    kept = fleet.breakers.get(name) if fleet else None
+    if verdict is None:
+        state = (kept or uncalled(service, name)).breaker.state
         message = f"{name}: {act.act} was sent, and does not show after {PATIENCE_S:g} s; its act_id is {act.act_id}"
         return reply({"circuitBreakerName": name, "currentState": state, "message": message}, 202)
-    if state is not LEADS_TO[act.act]:
-        stands = f"{name} is {state}" if state else f"there is no {name}"
-        raise Problem(409, f"{stands}: {act.act} was refused, or overtaken; iopt.audit says why under {act.act_id}")
+    if verdict.result == "refused":
+        raise Problem(409, f"{act.act} was refused: {verdict.why}; its act_id is {act.act_id}")
+    state = LEADS_TO[act.act]
+    if fleet and not (kept and kept.breaker.state is state):
+        stands = f"{name} is {kept.breaker.state}" if kept else f"there is no {name}"
+        raise Problem(409, f"{stands}: {act.act} was done, and overtaken; its act_id is {act.act_id}")
     message = f"{name} state has been changed successfully"
     return reply({"circuitBreakerName": name, "currentState": state, "message": message})
 
 
-async def _settled(service: Service, act: BreakerAct) -> tuple[bool, State | None]:
-    """Whether the row has met the act, and the state of the breaker, if there is one."""
+async def _verdict(service: Service, act: BreakerAct) -> Audit | None:
+    """What the audit says of it, once the row has met it: the row does not know what was refused."""
     clock = asyncio.get_running_loop().time
-    deadline, state = clock() + PATIENCE_S, None
+    deadline = clock() + PATIENCE_S
     while True:
-        found = service.read(breakers, act.service)
-        if isinstance(found, Stored) and found.value is not None:
-            kept = found.value.breakers.get(act.breaker)
-            state = kept.breaker.state if kept else None
-            if act.act_id in found.value.acts:
-                return True, state
-        if clock() >= deadline:
-            return False, state
+        fleet = _fleet(service, act)
+        if (fleet and act.act_id in fleet.acts) or clock() >= deadline:
+            break
         await asyncio.sleep(LOOK_S)
+    with suppress(TimeoutError):
+        async with asyncio.timeout(AUDIT_S):
+            while True:
+                if told := await _audited(service, act):
+                    return told
+                await asyncio.sleep(LOOK_S)
+    return None
+
+
+def _fleet(service: Service, act: BreakerAct) -> Fleet | None:
+    """None where it went to another worker, too."""
+    found = service.read(breakers, act.service)
+    return found.value if isinstance(found, Stored) else None
+
+
+async def _audited(service: Service, act: BreakerAct) -> Audit | None:
+    """Its record; what is surely older ends the search."""
+
+    def wanted(seen: Seen) -> bool:
+        return seen.value.act_id == act.act_id or seen.at < act.at - SURELY_OLDER_MS
+
+    found = await service.newest(AUDIT, act.actor, wanted, 1)
+    return next((seen.value for seen in found if seen.value.act_id == act.act_id), None)
 
 
 def _known(service: Service, name: str, fleet: Fleet | None) -> bool:

@@ -16,6 +16,10 @@ from tests.support.product import Product, free_port
 NAME = "payment-service"
 PATH = f"/actuator/circuitbreakers/{NAME}"
 TYPES = ["SUCCESS", "ERROR", "STATE_TRANSITION"]
+COURIER = """\
+iopt.breakers.courier: {most: 1, scopes: [service, operation]}
+resilience4j.circuitbreaker.instances: {"[courier:op:book]": {slidingWindowSize: 10}}
+"""
 
 
 def ask(url: str, body: Any = None) -> tuple[int, Any]:
@@ -31,12 +35,16 @@ def ask(url: str, body: Any = None) -> tuple[int, Any]:
 
 
 def outcome(outcome: str, **more: Any) -> Written:
-    return Written(NAME, json.dumps({"service": NAME, "outcome": outcome, **more}).encode())
+    return said(NAME, outcome=outcome, **more)
 
 
-def shown(url: str) -> dict[str, Any]:
+def said(service: str, **more: Any) -> Written:
+    return Written(service, json.dumps({"service": service, **more}).encode())
+
+
+def shown(url: str, name: str = NAME) -> dict[str, Any]:
     code, body = ask(f"{url}/actuator/circuitbreakers")
-    return body["circuitBreakers"].get(NAME, {}) if code == 200 else {}
+    return body["circuitBreakers"].get(name, {}) if code == 200 else {}
 
 
 def events(url: str, path: str = "") -> list[dict[str, Any]]:
@@ -77,6 +85,7 @@ class Story(NamedTuple):
 
 @pytest.fixture(scope="module")
 def story(product: Product) -> Story:
+    product.settings.write_text(product.settings.read_text() + COURIER)
     product.ready()
     before = shown(product.url)
     heard = Heard(f"{product.url}/actuator/streamcircuitbreakerevents/{NAME}")
@@ -114,6 +123,28 @@ def test_its_metrics_have_resilience4js_names(story: Story) -> None:
         metrics = answered.read().decode()
     assert f'resilience4j_circuitbreaker_state{{name="{NAME}",state="forced_open"}} 1.0' in metrics
     assert f'resilience4j_circuitbreaker_calls_seconds_sum{{kind="successful",name="{NAME}"}} 0.12' in metrics
+
+
+def test_resets_and_the_rates_of_metrics_only_are_listed_too(story: Story) -> None:
+    url, kafka = story.product.url, story.product.kafka
+    kafka.write("iopt.call-outcomes", said("courier", outcome="success"))
+    wait_for(lambda: shown(url, "courier"), "the breaker to begin")
+    assert ask(f"{url}/actuator/circuitbreakers/courier", {"state": "METRICS_ONLY"})[0] == 200
+    kafka.write("iopt.call-outcomes", said("courier", counts={"failure": 100}))
+    wait_for(lambda: shown(url, "courier")["failedCalls"] == 100, "the calls to be counted")
+    assert ask(f"{url}/actuator/circuitbreakers/courier", {"updateState": "RESET"})[0] == 200
+    types = ["SUCCESS", "STATE_TRANSITION", "ERROR", "FAILURE_RATE_EXCEEDED", "STATE_TRANSITION", "RESET"]
+    assert [event["type"] for event in events(url, "/courier")] == types
+
+
+def test_a_refused_act_is_a_conflict_that_says_why(story: Story) -> None:
+    url = f"{story.product.url}/actuator/circuitbreakers"
+    assert ask(f"{url}/courier", {"updateState": "DISABLE"})[0] == 200
+    code, problem = ask(f"{url}/courier:op:book", {"updateState": "CLOSE"})
+    assert code == 409
+    assert problem["detail"].startswith(
+        "close was refused: courier has 1 breakers, and none of them can go; its act_id"
+    )
 
 
 @pytest.mark.timeout(240)

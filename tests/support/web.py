@@ -10,15 +10,19 @@ from threading import Thread
 from typing import Any, TypeVar
 
 from aiohttp import ClientSession, web
+from msgspec.structs import replace
 
-from app.domain.breaker import Policy
+from app.domain.audit import Audit
+from app.domain.breaker import Breaker, Policy, State
 from app.domain.calls import BreakerAct
+from app.domain.fleet import Fleet, Kept
 from app.domain.scopes import Scopes
 from app.engine.processor import Table
 from app.engine.tail import Seen
+from app.web import breaker_acts
 from app.web.server import serve
 from app.web.service import Component, Door, Elsewhere, Health, Keepers, NotSent, Page, Restoring, Status, Stored
-from app.wire.topics import Topic
+from app.wire.topics import AUDIT, Topic
 
 S = TypeVar("S")
 AS_OF_AT = 1_790_000_000_000
@@ -109,6 +113,29 @@ class OneWorker:
 
     def _rows(self, table: Table[S]) -> dict[str, S]:
         return self.tables.setdefault(table.name, {})
+
+
+def obey(worker: OneWorker, act: BreakerAct, state: State | None = None, why: str | None = None) -> None:
+    """`state` is that of the breaker by then; `why` it is refused."""
+    kept = Kept(Breaker(state or breaker_acts.LEADS_TO[act.act]))
+    met(worker, act, Fleet({act.breaker: kept}), why)
+
+
+def met(worker: OneWorker, act: BreakerAct, fleet: Fleet, why: str | None = None) -> None:
+    """The act is committed, and has left the breakers like this."""
+    worker.tables.setdefault("breakers", {})[act.service] = replace(fleet, acts=(act.act_id,))
+    told = Audit(
+        act_id=act.act_id,
+        actor=act.actor,
+        claimed_actor=None,
+        what=f"breaker.{act.act}",
+        target=act.breaker,
+        reason=act.reason,
+        result="refused" if why else "applied",
+        why=why,
+        at=AS_OF_AT,
+    )
+    worker.hear(AUDIT, act.actor, told)
 
 
 class Site:

@@ -14,13 +14,13 @@ from click.testing import CliRunner, Result
 
 from app.cli import main
 from app.domain.breaker import Breaker, State
-from app.domain.calls import BreakerAct, CallOutcome
+from app.domain.calls import CallOutcome
 from app.domain.fleet import Fleet, Kept
 from app.engine.tail import Seen
 from app.web import breaker_acts
 from app.web.service import Door
 from app.wire.topics import CALL_OUTCOMES
-from tests.support.web import OneWorker, beside
+from tests.support.web import OneWorker, beside, obey
 
 
 @pytest.fixture(autouse=True)
@@ -34,12 +34,7 @@ def nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def worker() -> OneWorker:
     found = OneWorker()
     found.named = {"circuitbreaker": ["pay"]}
-
-    def obey(act: BreakerAct) -> None:
-        kept = Kept(Breaker(breaker_acts.LEADS_TO[act.act]))
-        found.tables["breakers"] = {act.service: Fleet({act.breaker: kept}, acts=(act.act_id,))}
-
-    found.acting = obey
+    found.acting = lambda act: obey(found, act)
     return found
 
 
@@ -80,6 +75,7 @@ def test_a_breaker_is_changed_by_hand(worker: OneWorker, url: str, command: str,
 
 def test_what_does_not_show_in_time_is_1(worker: OneWorker, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(breaker_acts, "PATIENCE_S", 0.1)
+    monkeypatch.setattr(breaker_acts, "AUDIT_S", 0.1)
     worker.acting = lambda _: None
     done = iopt(url, "open", "pay")
     assert done.exit_code == 1

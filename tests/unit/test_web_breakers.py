@@ -14,7 +14,7 @@ from app.domain.scopes import Scopes
 from app.web import breaker_acts, problem
 from app.web.service import Door, Elsewhere, Keepers, Restoring
 from tests.support.product import free_port
-from tests.support.web import OneWorker, Site, site
+from tests.support.web import OneWorker, Site, met, obey, site
 
 PAY = "/actuator/circuitbreakers/payment-service"
 BREAKERS = "/actuator/circuitbreakers"
@@ -28,14 +28,8 @@ def keeping(**states: State) -> OneWorker:
     worker.named = {"circuitbreaker": ["payment-service"]}
     rows = {name.replace("_", "-"): Kept(Breaker(state)) for name, state in states.items()}
     worker.tables["breakers"] = {name: Fleet({name: kept}) for name, kept in rows.items()}
-    worker.acting = lambda act: obeyed(worker, act)
+    worker.acting = lambda act: obey(worker, act)
     return worker
-
-
-def obeyed(worker: OneWorker, act: BreakerAct, state: State | None = None) -> None:
-    rows = worker.tables.setdefault("breakers", {})
-    kept = Kept(Breaker(state or breaker_acts.LEADS_TO[act.act]))
-    rows[act.service] = Fleet({act.breaker: kept}, acts=(act.act_id,))
 
 
 @pytest.fixture
@@ -182,19 +176,63 @@ async def test_what_does_not_show_in_time_is_only_accepted(
     worker: OneWorker, served: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(breaker_acts, "PATIENCE_S", 0.1)
+    monkeypatch.setattr(breaker_acts, "AUDIT_S", 0.1)
     worker.acting = lambda _: None
     status, body = await served.post(PAY, {"state": "OPEN"})
     assert (status, body["currentState"]) == (202, "CLOSED")
     assert worker.acts[0].act_id in body["message"]
 
 
-async def test_what_the_row_refused_is_a_conflict_that_says_how_the_breaker_stands(
-    worker: OneWorker, served: Site
+@pytest.mark.parametrize("state", [State.CLOSED, State.DISABLED])
+async def test_what_the_owner_refused_is_a_conflict_that_says_why_however_the_breaker_stands(
+    worker: OneWorker, served: Site, state: State
 ) -> None:
-    worker.acting = lambda act: obeyed(worker, act, State.DISABLED)
+    worker.acting = lambda act: obey(worker, act, state, "there is no room")
+    refused = await served.problem("POST", PAY, json={"state": "CLOSED"})
+    detail = f"close was refused: there is no room; its act_id is {worker.acts[0].act_id}"
+    assert (refused["status"], refused["detail"]) == (409, detail)
+
+
+async def test_a_refusal_that_no_row_remembers_is_found_in_the_audit(
+    worker: OneWorker, served: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(breaker_acts, "PATIENCE_S", 0.1)
+
+    def refuse(act: BreakerAct) -> None:
+        obey(worker, act, why="the settings name none")
+        worker.tables["breakers"].clear()
+
+    worker.acting = refuse
+    assert (await served.problem("POST", PAY, json={"state": "CLOSED"}))["status"] == 409
+
+
+@pytest.mark.parametrize(
+    ("fleet", "stands"),
+    [
+        (Fleet({"payment-service": Kept(Breaker(State.DISABLED))}), "payment-service is DISABLED"),
+        (Fleet(), "there is no payment-service"),
+    ],
+)
+async def test_an_act_that_another_came_after_is_a_conflict_that_says_how_the_breaker_stands(
+    worker: OneWorker, served: Site, fleet: Fleet, stands: str
+) -> None:
+    worker.acting = lambda act: met(worker, act, fleet)
     refused = await served.problem("POST", PAY, json={"state": "OPEN"})
-    assert refused["status"] == 409
-    assert refused["detail"].startswith("payment-service is DISABLED: force-open was refused, or overtaken")
+    detail = f"{stands}: force-open was done, and overtaken; its act_id is {worker.acts[0].act_id}"
+    assert (refused["status"], refused["detail"]) == (409, detail)
+
+
+async def test_an_act_whose_verdict_does_not_show_is_only_accepted(
+    worker: OneWorker, served: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(breaker_acts, "AUDIT_S", 0.1)
+
+    def forget(act: BreakerAct) -> None:
+        obey(worker, act)
+        worker.topics.clear()
+
+    worker.acting = forget
+    assert (await served.post(PAY, {"state": "OPEN"}))[0] == 202
 
 
 async def test_where_others_reach_it_changes_need_a_token(worker: OneWorker, served: Site) -> None:
