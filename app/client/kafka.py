@@ -1,4 +1,4 @@
-"""Outcomes to Kafka and states from it, through aiokafka: a thread of its own, in which an event loop lives.
+"""Outcomes and events to Kafka and states from it, through aiokafka: a thread of its own, in which an event loop lives.
 
 Needs the extra `kafka`. After a fork, make another one.
 """
@@ -12,6 +12,7 @@ import threading
 from collections import deque
 from collections.abc import Coroutine
 from concurrent.futures import Future
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from .fleet import Fleet, Limits
@@ -83,7 +84,8 @@ class KafkaTransport:
         self._made: AIOKafkaProducer | None = None
         self._consumer: AIOKafkaConsumer | None = None
         self._topics: set[str] = set()
-        self._probed_s = float("-inf")
+        self._held = 0  # of the outbox, for topics that are not there
+        self._probed_s = self._ask_s = float("-inf")
         self._read_once = self._left = False
         self._loop = asyncio.new_event_loop()
         self._more = asyncio.Event()
@@ -133,26 +135,39 @@ class KafkaTransport:
         producer = self._made = await self._producer()
         while True:
             self._more.clear()
-            while self._outbox:
-                waiting = self._outbox.popleft()
-                if self._loop.time() - waiting.since_s < LONGEST_MS / 1000:
-                    await self._send(producer, waiting)
-                else:
-                    self.lost += 1
-            await self._more.wait()
+            await self._send_known(producer)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(AGAIN_S if self._held else None):
+                    await self._more.wait()
 
-    async def _send(self, producer: AIOKafkaProducer, waiting: Waiting) -> None:
+    async def _send_known(self, producer: AIOKafkaProducer) -> None:
+        """What is for a topic that is not there stays: it holds up nothing that is for another."""
+        held, self._held = list[Waiting](), 0
+        while self._outbox:
+            waiting = self._outbox.popleft()
+            if self._loop.time() - waiting.since_s >= LONGEST_MS / 1000:
+                self.lost += 1
+            elif not await self._send(producer, waiting):
+                held.append(waiting)
+        self._outbox.extendleft(reversed(held))
+        self._held = len(held)
+
+    async def _send(self, producer: AIOKafkaProducer, waiting: Waiting) -> bool:
+        """False: its topic is not there."""
         _, topic, key, value, headers = waiting
         self._flying += 1
         try:
-            await self._known(producer, topic)
+            if not await self._known(producer, topic):
+                self._flying -= 1
+                return False
             sent = await producer.send(topic, value=value, key=key, headers=list(headers))
         except Exception as error:  # noqa: BLE001  # whatever it is, the next one may be sent
-            log.debug("an outcome was not sent: %r", error)
+            log.debug("a record for %s was not sent: %r", topic, error)
             self._flying -= 1
             self.lost += 1
         else:
             sent.add_done_callback(self._sent)
+        return True
 
     def _sent(self, done: asyncio.Future[Any]) -> None:
         self._flying -= 1
@@ -173,12 +188,12 @@ class KafkaTransport:
             else:
                 return producer
 
-    async def _known(self, producer: AIOKafkaProducer, topic: str) -> None:
-        """Returns when the topic is there: to ask for its partitions before could create it, with the wrong number."""
-        while topic not in self._topics:
+    async def _known(self, producer: AIOKafkaProducer, topic: str) -> bool:
+        """Whether the topic is there: to ask for its partitions before could create it, with the wrong number."""
+        if topic not in self._topics and self._loop.time() >= self._ask_s:
+            self._ask_s = self._loop.time() + AGAIN_S
             self._topics = (await producer.client.fetch_all_metadata()).topics()
-            if topic not in self._topics:
-                await asyncio.sleep(AGAIN_S)
+        return topic in self._topics
 
     async def _polled(self, within_s: float) -> list[Record]:
         consumer = self._consumer or await self._consumer_begun()
@@ -227,7 +242,7 @@ class KafkaTransport:
         self._probed_s = self._loop.time()
 
     async def _closed(self) -> None:
-        while self._outbox or self._flying:  # noqa: ASYNC110  # asked for once in a process's life
+        while len(self._outbox) > self._held or self._flying:  # noqa: ASYNC110  # asked for once in a process's life
             await asyncio.sleep(0.01)
         for client in (self._made, self._consumer):
             if client is not None:

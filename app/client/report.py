@@ -1,8 +1,10 @@
-"""What becomes of a caller's calls, told to the fleet on `iopt.call-outcomes` (contract 4.1).
+"""What becomes of a caller's calls, told to the fleet on `iopt.call-outcomes` (contract 4.1), and what its retries,
+limiters and bulkheads did, on `iopt.client-events` (4.3).
 
-Telling never slows a call down and never fails one. Outcomes are counted where the breaker counts them anyway; a daemon
-thread sends what has come together: every 500 ms, and at once where the fleet waits for it, which is in HALF_OPEN and
-for the first call that is refused after an OPEN was to end. What there is no room for is dropped, and counted.
+Telling never slows a call down and never fails one. Both are counted where the parts count them anyway; a daemon thread
+sends what has come together. Outcomes: every 500 ms, and at once where the fleet waits for it, which is in HALF_OPEN
+and for the first call that is refused after an OPEN was to end. Events: every second. What there is no room for is
+dropped, and counted.
 """
 
 from __future__ import annotations
@@ -16,16 +18,21 @@ from itertools import count
 import msgspec
 
 from ..domain.calls import CallOutcome
+from ..domain.client_events import ClientEvents
 from .breaker import CircuitBreaker
 from .breaker_steps import Call, Note
 from .clock import CLOCK, Clock
 from .folds import Folded, Single, calls_of, named, said_of
+from .part import Part
 from .scope import Scope, Who
+from .tally import Tallies
 
 TOPIC = "iopt.call-outcomes"
+EVENTS = "iopt.client-events"
 EVERY_MS = 500
 AT_EXIT_MS = 2_000
-TYPE = b"iopt.call.outcome"
+TYPE = "iopt.call.outcome"
+EVENTS_TYPE = "iopt.client.events"
 
 log = logging.getLogger("iopt_client")
 Headers = Sequence[tuple[str, bytes]]
@@ -33,7 +40,7 @@ Send = Callable[[str, bytes, bytes, Headers], object]
 
 
 class Report:
-    """The listener of any number of breakers.
+    """The listener of any number of breakers; what other parts did it asks them.
 
     `send(topic, key, value, headers)` must return at once, and raise where it takes nothing: `KafkaTransport.send`, or
     that of a producer of yours, which must place keys as Java's does (librdkafka: `partitioner=murmur2_random`).
@@ -42,10 +49,11 @@ class Report:
 
     def __init__(self, send: Send, who: Who, *, single: bool = False, topic: str = TOPIC, clock: Clock = CLOCK) -> None:
         self.who = who
-        self.sent = self._unsent = 0
+        self.sent = self._unsent = self.events_sent = self.events_dropped = 0
         self._send, self._topic, self._clock = send, topic, clock
         self._breakers: dict[str, CircuitBreaker] = {}
         self._waiting: Folded | Single = Single() if single else Folded(self._slow_ms)
+        self._tallies = Tallies(who, clock)
         self._source, self._numbers = f"/{who.caller}/{who.client}".encode(), count(1)
         self._lock = threading.Lock()
         self.urgent = threading.Event()
@@ -56,10 +64,15 @@ class Report:
         """Calls of which the fleet was not told."""
         return self._waiting.dropped + self._unsent
 
-    def watch(self, breaker: CircuitBreaker) -> None:
-        """From now on it is told of that breaker's calls; the breaker's name is the service's."""
-        self._breakers[breaker.name] = breaker
-        breaker.listener = self
+    def watch(self, part: Part) -> None:
+        """From now on it tells of that breaker's calls, whose name is the service's; or what that retry, rate limiter,
+        time limiter or bulkhead does. ValueError for other parts.
+        """
+        if isinstance(part, CircuitBreaker):
+            self._breakers[part.name] = part
+            part.listener = self
+        else:
+            self._tallies.add(part)
 
     def ended(self, breaker: str, call: Call, seen_seq: int | None) -> None:
         with self._lock:
@@ -76,13 +89,21 @@ class Report:
                 self._waiting.succeeded(said_of(breaker, about, seen_seq), of, wall_ms)
 
     def flush(self) -> None:
-        """Sends all that waits; does not wait until it has arrived."""
+        """Sends all that waits, events at most once in a second; does not wait until it has arrived."""
         for breaker in tuple(self._breakers.values()):
             breaker.settle()
         with self._lock:
             outcomes = self._waiting.take()
         for outcome in outcomes:
-            self._tell(named(outcome, *self.who))
+            if self._told(self._topic, TYPE, outcome.service, named(outcome, *self.who)):
+                self.sent += calls_of(outcome)
+            else:
+                self._unsent += calls_of(outcome)
+        for events in self._tallies.take(at_once=self._closed):
+            if self._told(EVENTS, EVENTS_TYPE, events.name, events):
+                self.events_sent += sum(events.counts.values())
+            else:
+                self.events_dropped += sum(events.counts.values())
 
     def start(self) -> None:
         """From now on a thread flushes: every 500 ms, and when it is urgent."""
@@ -94,26 +115,25 @@ class Report:
         self.urgent.set()
         self.flush()
 
-    def _tell(self, outcome: CallOutcome) -> None:
+    def _told(self, topic: str, type_: str, subject: str, body: CallOutcome | ClientEvents) -> bool:
         try:
-            self._send(self._topic, outcome.service.encode(), msgspec.json.encode(outcome), self._headers(outcome))
+            self._send(topic, subject.encode(), msgspec.json.encode(body), self._headers(type_, subject))
         except Exception as error:  # noqa: BLE001  # a producer of others: whatever it raises, no call fails
-            self._unsent += calls_of(outcome)
-            log.debug("an outcome of %s was not sent: %s", outcome.service, error)
-        else:
-            self.sent += calls_of(outcome)
+            log.debug("%s of %s was not sent: %s", type_, subject, error)
+            return False
+        return True
 
-    def _headers(self, outcome: CallOutcome) -> Headers:
+    def _headers(self, type_: str, subject: str) -> Headers:
         """CloudEvents in binary mode (contract 1.4)."""
         now = datetime.fromtimestamp(self._clock.wall_ms() / 1000, UTC)
         return (
             ("ce_specversion", b"1.0"),
-            ("ce_type", TYPE),
+            ("ce_type", type_.encode()),
             ("ce_source", self._source),
             ("ce_id", f"{self.who.client}#{next(self._numbers)}".encode()),
-            ("ce_subject", outcome.service.encode()),
+            ("ce_subject", subject.encode()),
             ("ce_time", f"{now:%Y-%m-%dT%H:%M:%S}.{now.microsecond // 1000:03}Z".encode()),
-            ("ce_dataschema", b"urn:iopt:iopt.call.outcome:1"),
+            ("ce_dataschema", f"urn:iopt:{type_}:1".encode()),
             ("content-type", b"application/json"),
         )
 

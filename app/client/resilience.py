@@ -10,11 +10,13 @@ from difflib import get_close_matches
 from types import TracebackType
 from typing import Any, NamedTuple, ParamSpec, TypeVar
 
+from ..domain.client_events import TYPES
+from . import forks
 from .breaker import CircuitBreaker
 from .bulkhead import Bulkhead
 from .clock import CLOCK, Clock
 from .fallback import Fallback, Instead
-from .fleet import FleetBreaker
+from .fleet import Fleet, FleetBreaker
 from .held import Blocks
 from .part import AsyncWay, Caller, Part, Way, straight
 from .rate_limiter import RateLimiter
@@ -58,29 +60,36 @@ class Resilience:
     where a part of that name was put into the `registry`. Where none does, a call is LookupError: it would go
     unguarded. A thread pool holds plain functions only, inside of the bulkhead.
 
-    `breaker` makes the breaker of a name from its policy, in the place of CircuitBreaker: as `Fleet.breaker`.
+    With `fleet`, the breaker of a name is the fleet's, and the fleet's report tells what the other parts do. `breaker`
+    makes the breaker of a name from its policy, in the place of either.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # all but the first by their names
         self,
         settings: Mapping[str, Any] | Settings | None = None,
         *,
         policies: Policies | None = None,
         order: Sequence[str] | None = None,
         breaker: MakeBreaker | None = None,
+        fleet: Fleet | None = None,
         clock: Clock = CLOCK,
     ) -> None:
         self.settings = settings if isinstance(settings, Settings) else Settings(settings or {})
         self.registry = Registry()
         self._policies = policies or {}
         self._order = _checked(tuple(order or self.settings.order))
-        self._breaker = breaker
+        self._breaker = breaker or (fleet.breaker if fleet else None)
+        self._report = fleet.report if fleet else None
         self.clock = clock
         self._ways: dict[str, Ways] = {}
         self._scoped: dict[Scope, Ways] = {}
         self._begun: set[str] = set()
-        self._lock = threading.RLock()
         self.registry.on_event(self._changed)
+        self.forked()
+        forks.keep(self)
+
+    def forked(self) -> None:
+        self._lock = threading.RLock()
 
     def call(self, name: str, fn: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         ways = self._ways.get(name) or self._composed(name)
@@ -148,11 +157,11 @@ class Resilience:
         with self._lock:
             if name in self._begun:
                 return
-            self._begun.add(name)
             for family in (*ORDER, "thread-pool-bulkhead"):
                 policy = self._policy(family, name)
                 if policy is not None and self.registry.get(family, name) is None:
                     self._make(family, name, policy)
+            self._begun.add(name)
 
     def _policy(self, family: str, name: str) -> Any | None:
         given = self._policies.get(family, {})
@@ -166,6 +175,9 @@ class Resilience:
 
     def _changed(self, event: RegistryEvent) -> None:
         with self._lock:
+            part = self.registry.get(event.family, event.name)
+            if self._report and part and part.kind in TYPES:
+                self._report.watch(part)
             self._ways.pop(event.name, None)
             self._scoped = {scope: ways for scope, ways in self._scoped.items() if scope.service != event.name}
 

@@ -30,6 +30,13 @@ class Ended(NamedTuple):
 IntervalFunction = Callable[[int, Ended], int]
 
 
+class Newest(NamedTuple):
+    """Of the events of a type: how many attempts were made, and the class of the last error, "" if there was none."""
+
+    attempts: int
+    error: str
+
+
 class RetryPolicy(retry.RetryPolicy, frozen=True, kw_only=True, gc=True):
     """Under Resilience4j's names, with its defaults; those without a counterpart there:
 
@@ -90,6 +97,7 @@ class Retry(Part):
         if budget is None and self.policy.budget_percent is not None:
             budget = RetryBudget(self.policy.budget_percent, self.policy.budget_floor, clock=clock)
         self.budget = budget
+        self.newest: dict[str, Newest] = {}
         super().__init__(name, clock)
 
     def around(self, inner: Way) -> Way:
@@ -141,6 +149,7 @@ class Retry(Part):
     def note(self, verdict: Verdict, wait_ms: int | None = None, error: Exception | None = None) -> None:
         self.events.count(verdict.counts, verdict.attempts)
         if verdict.event:
+            self.newest[verdict.event] = Newest(verdict.number, type(error).__name__ if error else "")
             self.events.publish(verdict.event, verdict.number, wait_ms, error)
 
     def _succeeded(self, course: Course | None) -> None:

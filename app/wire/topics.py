@@ -13,6 +13,7 @@ from msgspec import Raw
 
 from app.domain.audit import Audit, ChangedSetting
 from app.domain.calls import BreakerAct, BreakerState, CallOutcome, Transition
+from app.domain.client_events import ClientEvents
 from app.domain.definition import Definition, canonical
 from app.domain.ids import checked_key, saga_id
 from app.domain.messages import Act, Command, Fact, Reply, Signal, Start
@@ -26,6 +27,7 @@ __all__ = [
     "BREAKER_STATES",
     "BREAKER_TRANSITIONS",
     "CALL_OUTCOMES",
+    "CLIENT_EVENTS",
     "CONFIG",
     "DAY_MS",
     "DEAD_LETTER_BYTES",
@@ -157,6 +159,15 @@ CALL_OUTCOMES = Topic(
     writers="services, clients, this service",
     log_append_time=True,
 )
+CLIENT_EVENTS = Topic(
+    "iopt.client-events",
+    CloudEvents({"iopt.client.events": ClientEvents}, "iopt.client.events"),
+    key="name",
+    key_of=attrgetter("name"),
+    writers="clients",
+    retention_ms=DAY_MS,
+    log_append_time=True,
+)
 BREAKER_ACTS = Topic(
     "iopt.breaker-acts",
     CloudEvents({"iopt.breaker.act": BreakerAct}, "iopt.breaker.act"),
@@ -210,6 +221,7 @@ OWNED = (
     SAGA_REPLIES,
     SAGA_EVENTS,
     CALL_OUTCOMES,
+    CLIENT_EVENTS,
     BREAKER_ACTS,
     BREAKER_TRANSITIONS,
     BREAKER_STATES,

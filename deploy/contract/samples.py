@@ -9,6 +9,7 @@ from msgspec import Raw
 
 from app.domain.audit import Audit, ChangedSetting
 from app.domain.calls import BreakerAct, BreakerState, CallOutcome, Sighting, State, Transition
+from app.domain.client_events import ClientEvents
 from app.domain.definition import Definition
 from app.domain.messages import Act, Command, DomainEvent, Error, Fact, Origin, Reply, Signal, Start, Typed
 from app.wire.topics import (
@@ -17,6 +18,7 @@ from app.wire.topics import (
     BREAKER_STATES,
     BREAKER_TRANSITIONS,
     CALL_OUTCOMES,
+    CLIENT_EVENTS,
     CONFIG,
     DEFINITIONS,
     SAGA_EVENTS,
@@ -120,6 +122,18 @@ def breaker_samples() -> list[Sample]:
         seen_seq=7,
         client="order-7f9c",
     )
+    events = ClientEvents(
+        family="retry",
+        name=service,
+        counts={"RETRY": 3, "SUCCESS": 1, "ERROR": 1},
+        attempts={"RETRY": 2, "SUCCESS": 1, "ERROR": 3},
+        errors={"RETRY": "ConnectTimeout", "SUCCESS": "ConnectTimeout", "ERROR": "ConnectTimeout"},
+        from_at=AT,
+        to_at=AT + 1_000,
+        at=AT + 1_000,
+        caller="order-service",
+        client="order-7f9c",
+    )
     act = BreakerAct(
         act_id="act-1", service=service, breaker=service, act="force-open", reason="maintenance", actor="ops", at=AT
     )
@@ -183,6 +197,7 @@ def breaker_samples() -> list[Sample]:
     return [
         Sample("call-outcome", CALL_OUTCOMES, service, "call-1", single),
         Sample("call-outcome-folded", CALL_OUTCOMES, service, "call-2", folded),
+        Sample("client-events", CLIENT_EVENTS, service, "events-1", events),
         Sample("breaker-act", BREAKER_ACTS, service, act.act_id, act),
         Sample("breaker-transition", BREAKER_TRANSITIONS, service, f"{service}#8", transition),
         Sample("breaker-reset", BREAKER_TRANSITIONS, service, reset.id, reset),

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from msgspec import UNSET, Raw, inspect
 
 from app.domain.calls import CallOutcome
+from app.domain.client_events import MOST, ClientEvents
 from app.domain.errors import BadKey, Invalid, PassedOver, Undecodable
 from app.domain.messages import Command, DomainEvent, Typed
 from app.wire.asyncapi import messages_of
@@ -76,6 +77,9 @@ def structs(of: inspect.StructType) -> st.SearchStrategy[Any]:
         field.name: values_of(field.type) | st.just(UNSET) if field.default is UNSET else values_of(field.type)
         for field in of.fields
     }
+    if of.cls is ClientEvents:
+        counts = st.dictionaries(text, st.integers(1, MOST // 3), min_size=1, max_size=3)
+        return st.builds(ClientEvents, **fields | {"counts": counts, "from_at": st.none() | st.just(-(2**53))})
     if of.cls is not CallOutcome:
         return st.builds(of.cls, **fields)
     single = st.builds(CallOutcome, **fields | {"outcome": text, "counts": st.none()})

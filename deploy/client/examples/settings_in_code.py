@@ -36,7 +36,7 @@ POLICIES = {
 log = logging.getLogger("order-service")
 kafka = os.environ.get("KAFKA")
 fleet = connect(kafka, Who.of("order-service")) if kafka else None
-resilience = Resilience(policies=POLICIES, breaker=fleet.breaker if fleet else None)
+resilience = Resilience(policies=POLICIES, fleet=fleet)
 
 
 async def queue(refused: CallNotPermitted, order: str) -> str:

@@ -16,7 +16,7 @@ log = logging.getLogger("order-service")
 kafka = os.environ.get("KAFKA")
 fleet = connect(kafka, Who.of("order-service")) if kafka else None
 settings = YAML(typ="safe").load(Path(__file__).with_name("application.yml"))
-resilience = Resilience(settings, breaker=fleet.breaker if fleet else None)
+resilience = Resilience(settings, fleet=fleet)
 
 
 def queue(refused: CallNotPermitted, order: str) -> str:

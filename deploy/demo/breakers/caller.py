@@ -29,7 +29,7 @@ ANSWER_S = 5.0
 def call(kafka: str, payment: str, name: str) -> None:
     """Until the process ends. Its breaker's changes are told on stdout, one JSON a line."""
     fleet = connect(kafka, Who.of(name))
-    resilience = Resilience(YAML(typ="safe").load(SETTINGS), breaker=fleet.breaker)
+    resilience = Resilience(YAML(typ="safe").load(SETTINGS), fleet=fleet)
     breaker = fleet.breaker(NAME, resilience.settings.policy("circuitbreaker", NAME))
 
     def charge() -> None:
