@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from functools import partial as bound
 from time import monotonic
@@ -24,6 +24,8 @@ FIRST, MOST = 512, 16_384  # records of a partition that are looked at in one st
 WITHIN_S = 1.0
 WAIT_MS = 200
 
+_unreadable = set[TopicPartition]()  # those of which it was said
+
 
 class Seen(NamedTuple):
     """A record that could be read; `at` is its timestamp in Kafka."""
@@ -36,6 +38,7 @@ class Seen(NamedTuple):
 
 Wanted = Callable[[Seen], bool]
 Hand = Callable[[Seen], None]
+Keep = Callable[[TopicPartition, Any], Seen | None]
 
 
 class Log(NamedTuple):
@@ -46,7 +49,7 @@ class Log(NamedTuple):
 class Search(NamedTuple):
     """`until` is when it is given up, by the monotonic clock."""
 
-    keep: Callable[[Any], Seen | None]
+    keep: Keep
     most: int
     until: float
 
@@ -71,7 +74,7 @@ async def _newest(client: AIOKafkaClient, at: TopicPartition, of: Bounds, search
     while end > lowest and len(found) < search.most and monotonic() < search.until:
         begin = max(lowest, end - step)
         try:
-            rows = [seen async for record in _between(client, at, begin, end) if (seen := search.keep(record))]
+            rows = [seen async for record in _between(client, at, begin, end) if (seen := search.keep(at, record))]
         except OffsetOutOfRangeError:
             break  # expired meanwhile
         found, end, step = rows + found, begin, 2 * step
@@ -115,23 +118,30 @@ async def _follow(client: AIOKafkaClient, at: TopicPartition, topic: Topic, offs
     while True:
         try:
             async for stretch in stretches_of(client, at, offset, Reading(whole, WAIT_MS, "tail")):
-                for seen in _read(stretch.rows, keep):
-                    hand(seen)
+                for record in stretch.rows:
+                    if seen := keep(at, record):
+                        hand(seen)
         except OffsetOutOfRangeError:
             offset = (await known_bounds(client, [at]))[at].stable
 
 
-def _read(records: Iterable[Any], keep: Callable[[Any], Seen | None]) -> Iterator[Seen]:
-    return (seen for record in records if (seen := keep(record)))
-
-
-def _kept(topic: Topic, key: bytes | None, wanted: Wanted, record: Any) -> Seen | None:
+def _kept(topic: Topic, key: bytes | None, wanted: Wanted, at: TopicPartition, record: Any) -> Seen | None:
     """None for what is of another key, what nobody wants, and what cannot be read."""
     if key is not None and record.key != key:
         return None
     try:
         value = topic.codec.decode(record.value, record.headers)
-    except (PassedOver, Rejected):
+    except PassedOver:
+        return None
+    except Rejected as error:
+        _tell_unreadable(at, record.offset, error)
         return None
     seen = Seen(topic, (record.key or b"").decode(errors="replace"), value, record.timestamp)
     return seen if wanted(seen) else None
+
+
+def _tell_unreadable(at: TopicPartition, offset: int, error: Rejected) -> None:
+    """Of the first one of a partition: whoever looks again would hear it again."""
+    if at not in _unreadable:
+        _unreadable.add(at)
+        telemetry.log.warning("unreadable", topic=at.topic, partition=at.partition, offset=offset, error=str(error))

@@ -1,64 +1,86 @@
-"""/actuator/retries, /retryevents and the like: what settings name, in the shapes of Resilience4j's endpoints.
-
-Retries, bulkheads and limiters are the callers' own: no event of theirs is reported to a worker, so lists of events are
-empty.
+"""/actuator/retries, /retryevents and the like: what settings name and clients report, in the shapes of Resilience4j's
+endpoints.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import NamedTuple
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from operator import attrgetter
+from typing import Any, NamedTuple
 
 from aiohttp import web
 
+from app.domain.client_events import TYPES
+from app.engine.tail import Seen
+from app.wire.topics import CLIENT_EVENTS
+
 from .ask import asked, refuse_others
-from .problem import Handler, Problem, reply
+from .breaker_events import BUFFERED, OF_ALL, zoned
+from .problem import Handler, Problem, kafka_answering, reply
 from .service import Service
 
 
 class Family(NamedTuple):
-    """An endpoint, the word of its list, and that of its events; `families` as the settings name them."""
+    """An endpoint, the word of its list, and those of its events; `families` as the settings name them.
+
+    `details`: whether an event has its error and the number of attempts.
+    """
 
     names: str
     listed: str
     events: str
     told: str
+    name: str
     families: tuple[str, ...]
-    types: tuple[str, ...]
+    details: bool = False
 
-    def known(self, service: Service) -> list[str]:
-        return sorted({name for family in self.families for name in service.instances(family)})
+    @property
+    def types(self) -> tuple[str, ...]:
+        return TYPES[self.families[0]]
+
+    def configured(self, service: Service) -> set[str]:
+        return {name for family in self.families for name in service.instances(family)}
 
 
 FAMILIES = (
+    Family("retries", "retries", "retryevents", "retryEvents", "retryName", ("retry",), details=True),
     Family(
-        "retries", "retries", "retryevents", "retryEvents", ("retry",), ("RETRY", "ERROR", "SUCCESS", "IGNORED_ERROR")
-    ),
-    Family(
-        "ratelimiters",
-        "rateLimiters",
-        "ratelimiterevents",
-        "rateLimiterEvents",
-        ("ratelimiter",),
-        ("FAILED_ACQUIRE", "SUCCESSFUL_ACQUIRE", "DRAINED"),
+        "ratelimiters", "rateLimiters", "ratelimiterevents", "rateLimiterEvents", "rateLimiterName", ("ratelimiter",)
     ),
     Family(
         "bulkheads",
         "bulkheads",
         "bulkheadevents",
         "bulkheadEvents",
+        "bulkheadName",
         ("bulkhead", "thread-pool-bulkhead"),
-        ("CALL_PERMITTED", "CALL_REJECTED", "CALL_FINISHED"),
     ),
     Family(
-        "timelimiters",
-        "timeLimiters",
-        "timelimiterevents",
-        "timeLimiterEvents",
-        ("timelimiter",),
-        ("SUCCESS", "TIMEOUT", "ERROR"),
+        "timelimiters", "timeLimiters", "timelimiterevents", "timeLimiterEvents", "timeLimiterName", ("timelimiter",)
     ),
 )
+
+
+class Told(NamedTuple):
+    """`calls`: how many events of that type are told together; `attempts` and `error` are of the newest of them."""
+
+    name: str
+    type: str
+    at: int
+    calls: int
+    attempts: int
+    error: str | None
+
+    def shown(self, family: Family) -> dict[str, Any]:
+        """RetryEventDTO, RateLimiterEventDTO, BulkheadEventDTO or TimeLimiterEventDTO; `calls` is ours."""
+        return {
+            family.name: self.name,
+            "type": self.type,
+            "creationTime": zoned(self.at),
+            **({"errorMessage": self.error, "numberOfAttempts": self.attempts} if family.details else {}),
+            **({} if self.calls == 1 else {"calls": self.calls}),
+        }
 
 
 def links() -> Mapping[str, str]:
@@ -74,27 +96,77 @@ def links() -> Mapping[str, str]:
 def routes() -> Iterator[web.RouteDef]:
     for family in FAMILIES:
         yield web.get(f"/actuator/{family.names}", _names(family))
-        yield web.get(f"/actuator/{family.events}", _events(family))
-        yield web.get(f"/actuator/{family.events}/{{name}}", _events(family))
-        yield web.get(f"/actuator/{family.events}/{{name}}/{{type}}", _events(family))
+        yield web.get(f"/actuator/{family.events}", _every(family))
+        yield web.get(f"/actuator/{family.events}/{{name}}", _of_one(family))
+        yield web.get(f"/actuator/{family.events}/{{name}}/{{type}}", _of_one(family))
 
 
 def _names(family: Family) -> Handler:
     async def names(request: web.Request) -> web.Response:
         refuse_others(request, ())
-        return reply({family.listed: family.known(asked(request))})
+        service = asked(request)
+        reported = {seen.value.name for seen in await _reported(service, family, None)}
+        return reply({family.listed: sorted(family.configured(service) | reported)})
 
     return names
 
 
-def _events(family: Family) -> Handler:
-    async def events(request: web.Request) -> web.Response:
+def _every(family: Family) -> Handler:
+    async def every(request: web.Request) -> web.Response:
         refuse_others(request, ())
-        name, type_ = request.match_info.get("name"), request.match_info.get("type")
-        if name is not None and name not in family.known(asked(request)):
-            raise Problem(404, f"no {name} among {family.names}", "name")
-        if type_ is not None and type_.upper() not in family.types:
-            raise Problem(400, f"type={type_!r}: expected {', '.join(family.types)}", "type")
-        return reply({family.told: []})
+        return _reply(family, _newest(family, await _reported(asked(request), family, None)))
 
-    return events
+    return every
+
+
+def _of_one(family: Family) -> Handler:
+    async def of_one(request: web.Request) -> web.Response:
+        refuse_others(request, ())
+        name, type_ = request.match_info["name"], _wanted_type(request, family)
+        reported = await _reported(asked(request), family, name)
+        if not reported and name not in family.configured(asked(request)):
+            raise Problem(404, f"no {name} among {family.names}", "name")
+        return _reply(family, (told for told in _newest(family, reported) if type_ in (None, told.type)))
+
+    return of_one
+
+
+def _wanted_type(request: web.Request, family: Family) -> str | None:
+    text = request.match_info.get("type")
+    if text is not None and text.upper() not in family.types:
+        raise Problem(400, f"type={text!r}: expected {', '.join(family.types)}", "type")
+    return text.upper() if text else None
+
+
+async def _reported(service: Service, family: Family, name: str | None) -> list[Seen]:
+    """The newest records of one name, or of all; those under another key are passed over."""
+
+    def wanted(seen: Seen) -> bool:
+        return seen.value.family in family.families and seen.value.name == seen.key
+
+    async with kafka_answering():
+        return [*await service.newest(CLIENT_EVENTS, name, wanted, BUFFERED if name else OF_ALL)]
+
+
+def _newest(family: Family, reported: Iterable[Seen]) -> list[Told]:
+    """The newest BUFFERED events of each name, the oldest first."""
+    events = (told for seen in sorted(reported, key=attrgetter("at")) for told in _told_by(seen, family))
+    kept, counts = list[Told](), Counter[str]()
+    for told in reversed(list(events)):
+        counts[told.name] += 1
+        if counts[told.name] <= BUFFERED:
+            kept.append(told)
+    return kept[::-1]
+
+
+def _told_by(seen: Seen, family: Family) -> Iterator[Told]:
+    """Types that are not known here are passed over."""
+    said = seen.value
+    for type_ in family.types:
+        if calls := said.counts.get(type_, 0):
+            attempts, error = (said.attempts or {}).get(type_, 0), (said.errors or {}).get(type_)
+            yield Told(said.name, type_, seen.at, calls, attempts, error)
+
+
+def _reply(family: Family, found: Iterable[Told]) -> web.Response:
+    return reply({family.told: [told.shown(family) for told in found]})
