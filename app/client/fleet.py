@@ -129,7 +129,7 @@ class Fleet:
             return
         try:
             told = told_of(_read(state.value), self.report.who.client)
-        except (msgspec.ValidationError, msgspec.DecodeError) as error:
+        except (msgspec.DecodeError, RecursionError) as error:  # nested beyond all bounds is not readable either
             log.warning("a state of breaker %s is not readable: %s", name, error)
             return
         with self._lock:

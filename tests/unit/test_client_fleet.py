@@ -271,9 +271,10 @@ def test_async_calls_are_held_back_too(member):
         asyncio.run(called("charge"))
 
 
-def test_what_is_not_readable_is_passed_over(member):
+@pytest.mark.parametrize("value", [b"\xff", b"[]", b'{"breaker": "pay"}', b'{"more":' + b"[" * 100_000], ids=len)
+def test_what_is_not_readable_is_passed_over(member, value):
     member.topics.tell(PAY, b'{"breaker": 7}')
-    member.topics.tell(PAY, b"\xff")
+    member.topics.tell(PAY, value)
     member.told(OPEN, 1, until=5 * S)
     assert member.pay.state is OPEN
 
