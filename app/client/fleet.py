@@ -22,6 +22,7 @@ from ..domain.breaker import Policy
 from ..domain.calls import BreakerState
 from ..domain.member import Told
 from ..domain.scopes import service_of
+from . import forks
 from .breaker import CircuitBreaker
 from .clock import CLOCK, Clock
 from .part import AsyncWay, Way
@@ -64,7 +65,7 @@ class Fleet:
 
     def __init__(self, poll: Poll, report: Report, *, limits: Limits | None = None, clock: Clock = CLOCK) -> None:
         self.report = report
-        self.ready = threading.Event()
+        self._ready = threading.Event()
         self.version = 0
         self._poll, self._limits, self._clock = poll, limits or Limits(), clock
         self._breakers: dict[str, CircuitBreaker] = {}
@@ -72,6 +73,21 @@ class Fleet:
         self._lock = threading.RLock()
         self._heard_ns = clock.now_ns()
         self._alone = self._closed = False
+        forks.keep(self)
+
+    def forked(self) -> None:
+        """What was heard stays, and is heard again from the beginning once the child asks."""
+        ready, self._ready = self._ready.is_set(), threading.Event()
+        if ready:
+            self._ready.set()
+        self._lock = threading.RLock()
+        self._heard_ns = self._clock.now_ns()
+
+    @property
+    def ready(self) -> threading.Event:
+        """Set once all states are read."""
+        self.report.wake()
+        return self._ready
 
     def breaker(self, name: str, policy: Policy | None = None) -> FleetBreaker:
         """Of a service. The one of that name, if there is one."""
@@ -109,13 +125,12 @@ class Fleet:
             self._alone = False
             self._each(CircuitBreaker.back)
         if not states:
-            self.ready.set()
+            self._ready.set()
         self._give_up()
         return True
 
     def start(self) -> None:
-        self.report.start()
-        threading.Thread(target=self._run, name="iopt-fleet", daemon=True).start()
+        self.report.start(fleet=self._run)
 
     def close(self) -> None:
         """Says the last of what is to be said, and hears nothing more; the breakers go on as they are."""
@@ -134,20 +149,21 @@ class Fleet:
             return
         with self._lock:
             self._told[name] = told
-            if (breaker := self._breakers.get(name)) is not None:
-                breaker.adopt(told)
-            elif service_of(name) in self._breakers:
+            breaker = self._breakers.get(name)
+            if breaker is None and service_of(name) in self._breakers:
                 self._narrower(name)
+        if breaker is not None:
+            breaker.adopt(told)
 
     def _forget(self, name: str) -> None:
         with self._lock:
             self._told.pop(name, None)
             breaker = self._breakers.get(name)
-            if breaker is not None:
-                breaker.adopt(None)
             if breaker is not None and not isinstance(breaker, FleetBreaker):
                 del self._breakers[name]
                 self.version += 1
+        if breaker is not None:
+            breaker.adopt(None)
 
     def _narrower(self, name: str) -> None:
         service = self._breakers[service_of(name)]
@@ -155,6 +171,7 @@ class Fleet:
         self.version += 1
 
     def _join(self, breaker: CircuitBreaker) -> None:
+        """A new one, of which nobody hears yet; others adopt without the lock, since their subscribers may wait for it."""
         self._breakers[breaker.name] = breaker
         if (told := self._told.get(breaker.name)) is not None:
             breaker.adopt(told)

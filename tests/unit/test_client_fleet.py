@@ -1,4 +1,5 @@
 import asyncio
+import threading
 
 import pytest
 
@@ -277,6 +278,27 @@ def test_what_is_not_readable_is_passed_over(member, value):
     member.topics.tell(PAY, value)
     member.told(OPEN, 1, until=5 * S)
     assert member.pay.state is OPEN
+
+
+@pytest.mark.parametrize("then", ["told", "gone"])
+def test_who_hears_of_a_state_may_wait_for_others_that_need_the_fleet(member, then):
+    found = []
+
+    def elsewhere(_event):
+        other = threading.Thread(
+            target=lambda: found.append(member.fleet.breaker("inventory-service").name), daemon=True
+        )
+        other.start()
+        other.join(5)
+
+    member.told(OPEN, 1, until=5 * S)
+    member.pay.on_event(elsewhere, "STATE_TRANSITION")
+    if then == "told":
+        member.told(CLOSED, 2)
+    else:
+        member.topics.tell(PAY, None)
+        member.fleet.hear()
+    assert (member.pay.state, found) == (CLOSED, ["inventory-service"])
 
 
 def test_a_breaker_without_a_fleet_is_told_nothing():
