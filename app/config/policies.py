@@ -18,6 +18,7 @@ from app.domain.calls import State
 from app.domain.interval import Interval, exponential, fixed, randomized
 from app.domain.retry import RetryPolicy
 from app.domain.scopes import Scopes, scope_of, service_of
+from app.domain.window import WindowType
 
 _USUAL = {name: value for name, value in msgspec.structs.asdict(Policy()).items() if name != "config_version"}
 _NAMED = {field.encode_name.removesuffix("Ms"): field.name for field in msgspec.structs.fields(Policy)}
@@ -32,7 +33,8 @@ def breaker_policy(bound: Bound, breaker: str) -> Policy:
     said = _fields(entries)
     found = {_NAMED[name]: value for name, value in said.items() if name in _NAMED}
     found["initial_state"] = State(said["initialState"])
-    if said["slidingWindowType"] == "COUNT_BASED":
+    found["sliding_window_type"] = WindowType(said["slidingWindowType"])
+    if found["sliding_window_type"] is WindowType.COUNT_BASED:
         found["minimum_number_of_calls"] = min(found["minimum_number_of_calls"], found["sliding_window_size"])
     if interval := _interval(entries, said):
         del found["wait_duration_in_open_state_ms"]

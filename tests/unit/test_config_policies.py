@@ -13,6 +13,7 @@ from app.domain.calls import State
 from app.domain.interval import exponential, fixed, randomized
 from app.domain.retry import RetryPolicy
 from app.domain.scopes import Scopes
+from app.domain.window import WindowType
 
 
 def settings(tmp_path: Path, text: str) -> Settings:
@@ -218,3 +219,9 @@ def test_a_policy_keeps_its_version_from_release_to_release() -> None:
 def test_instances_have_resilience4j_s_other_name_too(tmp_path: Path, other_name: str) -> None:
     text = f"{{circuitbreaker: {{{other_name}: {{pay: {{failureRateThreshold: 20}}}}}}}}"
     assert settings(tmp_path, text).breaker_policy("pay").failure_rate_threshold == 20
+
+
+@pytest.mark.parametrize("type_", WindowType)
+def test_a_window_is_of_a_type_and_not_of_its_name(tmp_path: Path, type_: WindowType) -> None:
+    found = settings(tmp_path, f"{{circuitbreaker: {{configs: {{default: {{slidingWindowType: {type_}}}}}}}}}")
+    assert found.breaker_policy("pay").sliding_window_type is type_
