@@ -40,6 +40,8 @@ def _documents(file: Path) -> Iterator[list[Read]]:
         raise SettingsRefused([Problem(f"{file}:{line}", "", f": not YAML: {error.problem}")]) from error
     except (OSError, UnicodeError, YAMLError) as error:
         raise SettingsRefused([Problem(str(file), "", f": cannot be read: {error}")]) from error
+    except RecursionError as error:
+        raise SettingsRefused([Problem(str(file), "", f": nested more than {DEPTH} deep")]) from error
     for root in roots:
         if root is not None and not _is_empty(root):
             yield list(folded(_walk(root, (), file)))

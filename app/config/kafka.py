@@ -46,7 +46,7 @@ def path_of(text: str) -> str:
 
 
 def _not_empty(path: str) -> str:
-    if not path or path.startswith("//"):
+    if not path or "\0" in path or path.startswith("//"):
         raise ValueError
     return path
 

@@ -21,13 +21,15 @@ _TOKEN = re.compile(r"\s*([&|!()]|[^\s&|!()]+)")
 
 
 def active_profiles(documents: Iterable[Document]) -> tuple[str, ...]:
-    """Those of the last `spring.profiles.active`, with what they include and group."""
+    """Those of the last `spring.profiles.active`, with what they include and group. Raises SettingsRefused."""
     entries = [entry for document in documents for entry in document if isinstance(entry, Entry)]
     chosen = list(_last(entries, ACTIVE) or _last(entries, DEFAULT) or ("default",))
     chosen += [name for entry in entries if entry.uniform == INCLUDE for name in words(entry.value)]
     for name in chosen:
         members = _last(entries, GROUP + uniform(name))
         chosen += [member for member in members if member not in chosen]
+    if paths := [name for name in chosen if "/" in name]:
+        raise SettingsRefused([Problem(ACTIVE, paths[0], "", "a profile's name, which has no `/`")])
     return tuple(dict.fromkeys(chosen))
 
 
@@ -47,7 +49,7 @@ def _matches(expression: str, active: tuple[str, ...], entry: Entry) -> bool:
     tokens = _TOKEN.findall(expression)[::-1]
     try:
         holds = _either(tokens, active)
-    except IndexError:
+    except (IndexError, RecursionError):
         tokens = ["incomplete"]
     if tokens:
         expected = "a profile, or an expression of them as prod & (eu | !us)"

@@ -154,6 +154,19 @@ def test_a_circle_of_aliases_is_refused(tmp_path: Path) -> None:
     assert "nested more than" in refusal(tmp_path, "iopt: &a {b: *a}")
 
 
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[" * 500, "application.yml: nested more than 40 deep"),
+        (f"spring.config.activate.on-profile: '{'!' * 2_000}eu'", "expected a profile, or an expression of them"),
+        ("spring.profiles.active: ../secret", "../secret: expected a profile's name, which has no `/`"),
+        ('spring.kafka: {security.protocol: SSL, ssl.trust-store-location: "a\\0b"}', "expected a file, as"),
+    ],
+)
+def test_what_no_file_would_have_is_refused_like_any_other_mistake(tmp_path: Path, text: str, message: str) -> None:
+    assert message in refusal(tmp_path, text)
+
+
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(SettingsRefused, match=r"none\.yml: cannot be read"):
         load(tmp_path / "none.yml", {})
