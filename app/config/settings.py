@@ -1,12 +1,13 @@
-"""What a worker and the command run with: read once, checked at once, then never again."""
+"""What a worker and the command run with: checked as a whole when it is read, then never again."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from app.config import layers, policies
+from app.config import changes, layers, policies
 from app.config.bound import Bound, Value
+from app.config.changes import Change
 from app.config.effective import effective
 from app.config.errors import SettingsRefused
 from app.config.resilience import BREAKER
@@ -96,6 +97,13 @@ class Settings:
     def effective(self) -> list[Value]:
         """What counts, set or not, with where it was said."""
         return list(effective(self._bound))
+
+    def changes(self, newer: Settings) -> list[Change]:
+        return changes.changes(self._bound, newer._bound)
+
+    def renewed(self, newer: Settings) -> Settings:
+        """With what of the newer ones counts without a restart, and with all their notices."""
+        return replace(self, notices=newer.notices, _bound=changes.renewed(self._bound, newer._bound))
 
 
 def build(bound: Bound) -> Settings:

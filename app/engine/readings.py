@@ -11,14 +11,16 @@ V = TypeVar("V")
 
 
 class Complete(Generic[V]):
+    """`look` may be exchanged between two records."""
+
     def __init__(self, name: str, look: Callable[[str], V | None]) -> None:
-        self.name, self._look = name, look
+        self.name, self.look = name, look
 
     def get(self, key: str) -> V | None:
-        return self._look(key)
+        return self.look(key)
 
     def __getitem__(self, key: str) -> V:
-        found = self._look(key)
+        found = self.look(key)
         if found is None:
             raise Rejected(f"{self.name} has no {key!r}")
         return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from app.domain.breaker import Breaker, Policy
 from app.domain.calls import State
 from app.domain.fleet import Kept, metrics
 from app.domain.window import WindowType, shown
@@ -47,11 +48,19 @@ def look(service: Service) -> None:
     R4J_SLOW_CALL_RATE.replace({(name,): shown(of.slow_call_rate) for name, of in now.items()})
     R4J_MAX_BUFFERED.replace(
         {
-            (name,): each.breaker.window.size or policies[name].sliding_window_size
+            (name,): size
             for name, each in kept.items()
-            if each.breaker.window.type == WindowType.COUNT_BASED
+            if (size := _most_buffered(each.breaker, policies[name])) is not None
         }
     )
+
+
+def _most_buffered(breaker: Breaker, policy: Policy) -> int | None:
+    """What OPEN and HALF_OPEN began with, else what the next call will find; none of a window of time."""
+    window = breaker.window
+    if window.size and breaker.state in (State.OPEN, State.HALF_OPEN):
+        return window.size if window.type == WindowType.COUNT_BASED else None
+    return policy.sliding_window_size if policy.sliding_window_type == WindowType.COUNT_BASED else None
 
 
 def _is(kept: Kept, state: State) -> int:

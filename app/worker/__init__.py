@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 
 from app.config import Settings
 from app.config import load as load_settings
 from app.domain.definition_tree import BadDefinition
+from app.engine.fatal import fatal
 from app.engine.group.slots import NoSlot
 from app.engine.service import FAILED, REFUSED, Around, Worker
 from app.engine.startup import BrokerError, NotReady
@@ -20,16 +22,18 @@ from app.web.server import serve
 from app.wire.definitions import load_definitions
 from app.worker.answers import Answers
 from app.worker.definitions import OtherContent, publish
+from app.worker.hangup import hear
 from app.worker.plan import plan_of
+from app.worker.reload import Reload, settle
 
 
-def run(settings: Settings, *, leave: bool = False) -> int:
+def run(settings: Settings, read: Callable[[], Settings], *, leave: bool = False) -> int:
     """Until SIGTERM; returns 0, 1 when it refuses to start, 4 when the broker goes away meanwhile.
 
-    A failure later ends the process itself, with 3 or 4."""
+    A failure later ends the process itself, with 3 or 4. On SIGHUP the settings are `read` anew."""
     logs.configure()
     try:
-        asyncio.run(_run(settings, leave=leave))
+        asyncio.run(_run(settings, read, leave=leave))
     except (NotReady, NoSlot, TopologyError, BadDefinition, OtherContent, OSError) as refusal:
         log.error("worker_refused", error=str(refusal))
         return REFUSED
@@ -39,29 +43,38 @@ def run(settings: Settings, *, leave: bool = False) -> int:
     return 0
 
 
-async def _run(settings: Settings, *, leave: bool) -> None:
+async def _run(settings: Settings, read: Callable[[], Settings], *, leave: bool) -> None:
+    reload = Reload(settings, read)
+    hear(reload.ask)
     for notice in settings.notices:
         log.warning("setting", notice=notice)
     own = load_definitions(settings.definitions)
     worker = Worker(plan_of(settings, own, leave=leave))
     await worker.check()
     metrics.BUILD.set((worker.plan.version,), 1)
-    await worker.run(_serving(settings), lambda worker: publish(worker, own))
+    await worker.run(_serving(reload), lambda worker: publish(worker, own))
 
 
-def _serving(settings: Settings) -> Around:
+def _serving(reload: Reload) -> Around:
     @asynccontextmanager
     async def serving(worker: Worker) -> AsyncIterator[None]:
-        answers = Answers(worker, settings)
-        assert worker.port is not None
-        runner = await serve(answers, settings.host, worker.port)
-        log.info("http", url=f"http://{settings.host}:{worker.port}/actuator")
+        host, port = reload.settings.host, worker.port
+        assert port is not None
+        runner = await serve(Answers(worker, lambda: reload.settings), host, port)
+        log.info("http", url=f"http://{host}:{port}/actuator")
+        following = asyncio.create_task(_following(worker, reload))
         try:
             yield
         finally:
+            following.cancel()
             await runner.cleanup()
 
     return serving
+
+
+async def _following(worker: Worker, reload: Reload) -> None:
+    with fatal(worker.fail):
+        await reload.follow(partial(settle, worker))
 
 
 def __getattr__(name: str) -> Any:

@@ -43,9 +43,9 @@ STEP = 500  # rows read at a time
 
 
 class Answers:
-    """`app.web.service.Service`, of one worker."""
+    """`app.web.service.Service`, of one worker; `settings` are those that count at this moment."""
 
-    def __init__(self, worker: Worker, settings: Settings) -> None:
+    def __init__(self, worker: Worker, settings: Callable[[], Settings]) -> None:
         self._worker, self._settings = worker, settings
         self._pulse: Pulse = worker.pulse
 
@@ -59,7 +59,7 @@ class Answers:
         return Health(
             {
                 "kafka": Component(
-                    Status.DOWN if broker else Status.UP, {"bootstrapServers": self._settings.bootstrap}
+                    Status.DOWN if broker else Status.UP, {"bootstrapServers": self._settings().bootstrap}
                 ),
                 "tasks": Component(Status.DOWN if dead else Status.UP, noted),
             },
@@ -70,7 +70,7 @@ class Answers:
     def info(self) -> Mapping[str, Any]:
         worker = self._worker
         return {
-            "app": {"name": self._settings.application, "version": worker.plan.version},
+            "app": {"name": self._settings().application, "version": worker.plan.version},
             "worker": {
                 "slot": worker.slot.number,
                 "instance": worker.slot.instance,
@@ -81,7 +81,7 @@ class Answers:
         }
 
     def door(self) -> Door:
-        return Door(self._settings.host, self._settings.http_token)
+        return Door(self._settings().host, self._settings().http_token)
 
     def now_ms(self) -> int:
         return self._worker.engine.clock.now_ms()
@@ -95,7 +95,7 @@ class Answers:
         return found
 
     def instances(self, family: str) -> Sequence[str]:
-        return self._settings.instances(family)
+        return self._settings().instances(family)
 
     def keepers(self, table: Table[Any]) -> Keepers:
         members = self._worker.engine.assignment.roll.members
@@ -110,7 +110,7 @@ class Answers:
 
     async def act(self, act: BreakerAct) -> None:
         key = act.service.encode()
-        envelope = Envelope(act.act_id, act.breaker, act.at, self._settings.source)
+        envelope = Envelope(act.act_id, act.breaker, act.at, self._settings().source)
         value, headers = BREAKER_ACTS.codec.encode(act, envelope)
         at = partition(key, self._worker.cluster.counts[BREAKER_ACTS.name])
         try:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import agents.breaker
 import agents.route
@@ -14,7 +15,7 @@ from app.config import Settings
 from app.domain.definition import Definition
 from app.domain.route import routes_of
 from app.engine.plan import Plan
-from app.engine.processor import PROCESSORS
+from app.engine.processor import PROCESSORS, View
 from app.engine.transactions.committer import Pace
 from app.wire.topics import DOMAIN_EVENTS, OWNED, Topic, commands, domain_events, emitted
 from tables.breaker import policies, scopes
@@ -40,9 +41,7 @@ def plan_of(settings: Settings, own: Sequence[Definition], *, leave: bool = Fals
         settings={
             routes: starting.get,
             participants: settings.participant,
-            retries: lru_cache(KNOWN)(settings.retry_policy),
-            policies: lru_cache(KNOWN)(settings.breaker_policy),
-            scopes: lru_cache(KNOWN)(settings.breaker_scopes),
+            **renewable(settings),
         },
         needs=[*OWNED, *_written(settings, own)],
         partitions=settings.partitions,
@@ -67,6 +66,15 @@ def plan_of(settings: Settings, own: Sequence[Definition], *, leave: bool = Fals
         advertised=settings.advertised_url,
         leave=leave,
     )
+
+
+def renewable(settings: Settings) -> dict[View[Any], Callable[[str], Any]]:
+    """What may be looked up otherwise while a worker runs: each decision looks it up, and none keeps it."""
+    return {
+        retries: lru_cache(KNOWN)(settings.retry_policy),
+        policies: lru_cache(KNOWN)(settings.breaker_policy),
+        scopes: lru_cache(KNOWN)(settings.breaker_scopes),
+    }
 
 
 def _source(settings: Settings, topic: str, types: list[str]) -> Topic:

@@ -20,7 +20,8 @@ from tests.support.kafka import wait_for
 @asynccontextmanager
 async def serving(worker: Worker) -> AsyncIterator[None]:
     assert worker.port is not None
-    runner = await serve(Answers(worker, load()), "127.0.0.1", worker.port)
+    settings = load()
+    runner = await serve(Answers(worker, lambda: settings), "127.0.0.1", worker.port)
     yield
     await runner.cleanup()
 
