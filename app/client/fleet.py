@@ -171,7 +171,7 @@ class Fleet:
         self.version += 1
 
     def _join(self, breaker: CircuitBreaker) -> None:
-        """A new one, of which nobody hears yet; others adopt without the lock, since their subscribers may wait for it."""
+        """A new one, of which nobody hears yet: subscribers of others may wait for the lock."""
         self._breakers[breaker.name] = breaker
         if (told := self._told.get(breaker.name)) is not None:
             breaker.adopt(told)
