@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import heapq
-import os
 import threading
 from collections.abc import Callable
 from itertools import count
 
+from . import forks
 from .clock import CLOCK, Clock
 
 Ring = Callable[[], object]
@@ -20,11 +20,18 @@ class Alarm:
 
     def __init__(self, clock: Clock = CLOCK) -> None:
         self._clock = clock
-        self._begin()
+        self.forked()
+        forks.keep(self)
+
+    def forked(self) -> None:
+        """Each breaker sets its timer again."""
+        self._lock = threading.Lock()
+        self._changed = threading.Event()
+        self._due: list[tuple[int, int, Ring]] = []
+        self._numbers = count()
+        self._started = False
 
     def set(self, at_ms: int, ring: Ring) -> None:
-        if self._pid != os.getpid():
-            self._begin()
         with self._lock:
             first = not self._due or at_ms < self._due[0][0]
             heapq.heappush(self._due, (at_ms, next(self._numbers), ring))
@@ -42,15 +49,6 @@ class Alarm:
         """Everything that is due by then, in order."""
         while (ring := self._take(now_ms)) is not None:
             ring()
-
-    def _begin(self) -> None:
-        """Also after a fork: the child has no thread of it."""
-        self._pid = os.getpid()
-        self._lock = threading.Lock()
-        self._changed = threading.Event()
-        self._due: list[tuple[int, int, Ring]] = []
-        self._numbers = count()
-        self._started = False
 
     def _take(self, now_ms: int) -> Ring | None:
         with self._lock:

@@ -35,6 +35,9 @@ class BreakerEvents(Events):
 
     def __init__(self, name: str, clock: Clock) -> None:
         super().__init__(name, COUNTED, clock)
+
+    def forked(self) -> None:
+        super().forked()
         self._kept: list[breaker_events.Event | Success] = []
 
     @property

@@ -16,6 +16,7 @@ from ..domain.breaker_events import Event as Told
 from ..domain.calm import by_second, calm, succeeded
 from ..domain.member import Member
 from ..domain.scopes import service_of
+from . import forks
 from .alarm import Alarm
 from .breaker_events import BreakerEvents, Success
 from .clock import Clock
@@ -51,7 +52,13 @@ class Call(NamedTuple):
 
 
 class Listener(Protocol):
-    """Called under the breaker's lock: it must neither wait nor use the breaker. `seen_seq`: of the fleet's state."""
+    """Called under the breaker's lock: it must neither wait nor use the breaker. `seen_seq`: of the fleet's state.
+
+    `asleep`: it wants to hear of the next call at once, whatever it is.
+    """
+
+    @property
+    def asleep(self) -> bool: ...
 
     def ended(self, breaker: str, call: Call, seen_seq: int | None) -> None: ...
 
@@ -88,6 +95,15 @@ class Steps:
         self._now_ns = 0
         self._lock = threading.Lock()
         self.settle()
+        forks.keep(self)
+
+    def forked(self) -> None:
+        """What was noted is the parent's to tell; the next step begins to note again, and sets the timer."""
+        self._lock = threading.Lock()
+        if self.notes is not None:
+            self.notes.clear()
+        self.notes, self._alarm_at = None, 0
+        self.member = members.forked(self.member, self.clock.wall_ms(), self.policy)
 
     def acquire(self, about: Any) -> int:
         """The number of the state. Raises CallNotPermitted."""
@@ -203,6 +219,7 @@ class Steps:
             self._alarm.set(due_at, self.expire)
         self._alarm_at = due_at
         told_at_once = self.judge.asks_results or self.events.hears_successes
+        told_at_once = told_at_once or (self.listener is not None and self.listener.asleep)
         most = 0 if told_at_once else calm(member.breaker, policy, now_ms)
         if not most:
             self.notes = None

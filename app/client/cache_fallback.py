@@ -10,6 +10,7 @@ from typing import Any
 from msgspec import Struct
 
 from ..domain.setting import AtLeast1, setting
+from . import forks
 from .clock import CLOCK, Clock
 from .part import AsyncWay, Part, Way
 
@@ -45,8 +46,12 @@ class CacheFallback(Part):
         self._on = on
         self._key = key
         self._good: OrderedDict[Hashable, tuple[int | None, Any]] = OrderedDict()
-        self._lock = threading.Lock()
         super().__init__(name, clock)
+        self.forked()
+        forks.keep(self)
+
+    def forked(self) -> None:
+        self._lock = threading.Lock()
 
     def around(self, inner: Way) -> Way:
         def remembered(fn: Any, args: Any, kwargs: Any) -> Any:

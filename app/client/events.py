@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 from msgspec import Struct
 
+from . import forks
 from .clock import Clock
 
 RING_SIZE = 100
@@ -37,9 +38,16 @@ class Events:
     def __init__(self, name: str, counted: tuple[str, ...], clock: Clock, size: int = RING_SIZE) -> None:
         self.name = name
         self._counts = dict.fromkeys(counted, 0)
-        self._ring: deque[tuple[str, int, int, int | None, str | None]] = deque(maxlen=size)
+        self._size = size
         self._subscribers: tuple[tuple[Subscriber, frozenset[str]], ...] = ()
         self._wall_ms = clock.wall_ms
+        self.forked()
+        forks.keep(self)
+
+    def forked(self) -> None:
+        """The child counts what it does itself."""
+        self._counts = dict.fromkeys(self._counts, 0)
+        self._ring: deque[tuple[str, int, int, int | None, str | None]] = deque(maxlen=self._size)
         self._lock = threading.Lock()
 
     def publish(

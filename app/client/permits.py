@@ -9,6 +9,7 @@ from collections import deque
 
 from ..domain import bulkhead
 from ..domain.bulkhead import Bulkhead
+from . import forks
 from .clock import Clock
 
 
@@ -54,6 +55,12 @@ class Permits:
     def __init__(self, limit: int, clock: Clock) -> None:
         self._state = Bulkhead(limit, limit)
         self._clock = clock
+        self.forked()
+        forks.keep(self)
+
+    def forked(self) -> None:
+        """Who holds permits, or waits for one, does so in the parent."""
+        self._state = Bulkhead(self._state.limit, self._state.limit)
         self._waiters: deque[Waiter] = deque()
         self._lock = threading.Lock()
 

@@ -15,6 +15,7 @@ import msgspec
 
 from ..domain import rate_limiter
 from ..domain.rate_limiter import RateLimiterPolicy, refreshed, wait_for
+from . import forks
 from .clock import CLOCK, Clock
 from .errors import RequestNotPermitted
 from .part import AsyncWay, Part, Way
@@ -48,10 +49,15 @@ class RateLimiter(Part):
         self.policy = policy or RateLimiterPolicy()
         self._born_ns = clock.now_ns()
         self._limiter = rate_limiter.born(self.policy)
-        self._lock = threading.Lock()
         self._weight = weight
         self._drain_on = drain_on
         super().__init__(name, clock)
+        self.forked()
+        forks.keep(self)
+
+    def forked(self) -> None:
+        """From now on parent and child have a limit each."""
+        self._lock = threading.Lock()
 
     @property
     def available(self) -> int:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from msgspec import Struct
 
+from . import forks
 from .part import Part
 
 Key = tuple[str, str]
@@ -26,6 +27,10 @@ class Registry:
     def __init__(self) -> None:
         self._parts: dict[Key, Part] = {}
         self._subscribers: tuple[Callable[[RegistryEvent], None], ...] = ()
+        self.forked()
+        forks.keep(self)
+
+    def forked(self) -> None:
         self._lock = threading.Lock()
 
     def get(self, family: str, name: str) -> Part | None:

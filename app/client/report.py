@@ -12,6 +12,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from itertools import count
 
@@ -19,6 +20,7 @@ import msgspec
 
 from ..domain.calls import CallOutcome
 from ..domain.client_events import ClientEvents
+from . import forks
 from .breaker import CircuitBreaker
 from .breaker_steps import Call, Note
 from .clock import CLOCK, Clock
@@ -48,16 +50,32 @@ class Report:
     """
 
     def __init__(self, send: Send, who: Who, *, single: bool = False, topic: str = TOPIC, clock: Clock = CLOCK) -> None:
+        self._born = who
+        self._send, self._single, self._topic, self._clock = send, single, topic, clock
+        self._breakers: dict[str, CircuitBreaker] = {}
+        self._tallies = Tallies(who, clock)
+        self._threads: dict[str, Callable[[], object]] = {}
+        self._closed = False
+        self._begin(who)
+        forks.keep(self)
+
+    def _begin(self, who: Who) -> None:
         self.who = who
         self.sent = self._unsent = self.events_sent = self.events_dropped = 0
-        self._send, self._topic, self._clock = send, topic, clock
-        self._breakers: dict[str, CircuitBreaker] = {}
-        self._waiting: Folded | Single = Single() if single else Folded(self._slow_ms)
-        self._tallies = Tallies(who, clock)
+        self._waiting: Folded | Single = Single() if self._single else Folded(self._slow_ms)
         self._source, self._numbers = f"/{who.caller}/{who.client}".encode(), count(1)
         self._lock = threading.Lock()
         self.urgent = threading.Event()
-        self._closed = False
+        self._asleep = self._threads.copy()
+
+    def forked(self) -> None:
+        """What waits is the parent's to tell. The child tells in a name of its own; with its first call it wakes."""
+        self._begin(self._born.forked())
+        self._tallies.forked(self.who)
+
+    @property
+    def asleep(self) -> bool:
+        return bool(self._asleep)
 
     @property
     def dropped(self) -> int:
@@ -79,6 +97,7 @@ class Report:
             self._waiting.ended(said_of(breaker, call.about, seen_seq), call)
         if call.urgent:
             self.urgent.set()
+        self.wake()
 
     def succeeded(self, breaker: str, notes: list[Note], wall_ms: Callable[[int], int], seen_seq: int | None) -> None:
         by_scope: dict[Scope | None, list[Note]] = {}
@@ -105,9 +124,18 @@ class Report:
             else:
                 self.events_dropped += sum(events.counts.values())
 
-    def start(self) -> None:
-        """From now on a thread flushes: every 500 ms, and when it is urgent."""
-        threading.Thread(target=self._run, name="iopt-report", daemon=True).start()
+    def start(self, **beside: Callable[[], object]) -> None:
+        """From now on a thread flushes: every 500 ms, and when it is urgent. Others run what is `beside` it."""
+        self._threads = {"report": self._run, **beside}
+        self._asleep = self._threads.copy()
+        self.wake()
+
+    def wake(self) -> None:
+        """Starts those threads where they do not run: in a child of the process that started them."""
+        while self._asleep and not self._closed:
+            with suppress(KeyError):  # another thread wakes them, too
+                name, run = self._asleep.popitem()
+                threading.Thread(target=run, name=f"iopt-{name}", daemon=True).start()
 
     def close(self) -> None:
         """Sends the last of it; what is told afterwards waits for ever."""

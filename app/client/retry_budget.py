@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 
+from . import forks
 from .clock import CLOCK, Clock
 
 MS = 1_000_000
@@ -23,9 +24,14 @@ class RetryBudget:
         self.floor = floor
         self._window_ns = window_ms * MS
         self._clock = clock
-        self._in_progress = 0
         self._calls = Recent(self._window_ns)
         self._retries = Recent(self._window_ns)
+        self.forked()
+        forks.keep(self)
+
+    def forked(self) -> None:
+        """The calls in progress are the parent's."""
+        self._in_progress = 0
         self._lock = threading.Lock()
 
     def begin(self) -> None:

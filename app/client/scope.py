@@ -19,6 +19,10 @@ class Who(NamedTuple):
         """With an id that no other process has had."""
         return cls(caller, f"{caller}-{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}")
 
+    def forked(self) -> Who:
+        """Of a child of that process."""
+        return Who(self.caller, f"{self.client}-{os.getpid()}-{secrets.token_hex(4)}")
+
 
 class Scope(NamedTuple):
     service: str

@@ -26,6 +26,10 @@ class Tally:
         self._told = part.counts()
         self._since_at = at
 
+    def forked(self) -> None:
+        """As do the counts of the part."""
+        self._told = dict.fromkeys(self._told, 0)
+
     def of(self, part: Part | None) -> bool:
         """None: whether nobody can use the part any more."""
         return self._part() is part
@@ -59,6 +63,11 @@ class Tallies:
         self._kept: list[Tally] = []
         self._due_ns = clock.now_ns() + EVERY_MS * MS
         self._lock = threading.Lock()
+
+    def forked(self, who: Who) -> None:
+        self._who, self._lock = who, threading.Lock()
+        for tally in self._kept:
+            tally.forked()
 
     def add(self, part: Part) -> None:
         """ValueError for one whose events nobody would ask for."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -10,6 +9,8 @@ from concurrent.futures import Future
 from contextvars import copy_context
 from functools import partial
 from typing import Any, ParamSpec, TypeVar
+
+from . import forks
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -28,7 +29,15 @@ class WorkerPool:
         self.name, self.core, self.most = name, core, most
         self.queue_capacity = queue_capacity
         self._keep_alive_s = keep_alive_ms / 1000
-        self._begin()
+        self._closed = False
+        self.forked()
+        forks.keep(self)
+
+    def forked(self) -> None:
+        """The threads and what they do are the parent's."""
+        self._ready = threading.Condition()
+        self._queue: deque[Callable[[], None]] = deque()
+        self._threads = self._idle = self._born = 0
 
     @property
     def threads(self) -> int:
@@ -42,8 +51,6 @@ class WorkerPool:
         """None: it is full, or closed."""
         future: Future[T] = Future()
         task = partial(_run, future, copy_context().run, fn, args, kwargs)
-        if self._pid != os.getpid():
-            self._begin()
         with self._ready:
             if self._closed or not self._placed(task):
                 return None
@@ -54,14 +61,6 @@ class WorkerPool:
         with self._ready:
             self._closed = True
             self._ready.notify_all()
-
-    def _begin(self) -> None:
-        """Also after a fork: the child has none of the threads."""
-        self._pid = os.getpid()
-        self._ready = threading.Condition()
-        self._queue: deque[Callable[[], None]] = deque()
-        self._threads = self._idle = self._born = 0
-        self._closed = False
 
     def _placed(self, task: Callable[[], None]) -> bool:
         if self._threads < self.core:

@@ -132,6 +132,17 @@ def back(member: Member, now_ms: int, policy: Policy) -> Step:
     return _follow(member, member.told, 0, now_ms, policy)
 
 
+def forked(member: Member, now_ms: int, policy: Policy) -> Member:
+    """In a process that began as the copy of another: permits and trial calls are of the one that was copied."""
+    breaker = member.breaker
+    if breaker.state is not State.HALF_OPEN:
+        return replace(member, asked_at=0)
+    if member.led:
+        return replace(member, breaker=replace(breaker, free=0, seq=breaker.seq + 1), asked_at=0)
+    begun, _ = machine.move(breaker, State.HALF_OPEN, now_ms, policy)
+    return Member(begun, member.told)
+
+
 def retry_after_ms(member: Member, now_ms: int) -> int | None:
     """When a call may be permitted again, as far as anybody knows; in HALF_OPEN that is when others end."""
     until_at = member.told.until_at if member.led and member.told else member.breaker.until_at

@@ -22,6 +22,8 @@ def clock():
 class Heard:
     """A listener that remembers."""
 
+    asleep = False
+
     def __init__(self):
         self.calls = []
 
