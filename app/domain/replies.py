@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from msgspec import UNSET
 
-from .compensation import GIVEN_UP, came_into_doubt, came_late, settle_debt, settle_undo
+from . import late
+from .compensation import settle_undo
 from .errors import PassedOver
 from .forward import settle
 from .ids import CommandId, parse_command_id
+from .late import Course
 from .messages import Error, Reply
 from .retry import LONGEST_PAUSE_MS
 from .saga_state import ID_BYTES, MESSAGE_BYTES, NO_DATA, Open, Progress, Saga, StepState, Wait
@@ -17,11 +17,8 @@ from .turn import Answer, Turn
 
 LONGEST_MS = 2**53
 
-_BEHIND = frozenset({StepState.UNDOING, StepState.UNDONE, StepState.IN_DEBT})
 _FINAL = frozenset({"done", "refused"})
 _OUTCOMES = {"do": _FINAL | {"failed"}, "undo": _FINAL | {"failed"}, "query": _FINAL | {"failed", "absent"}}
-
-Course = Callable[[Turn, int, Answer], None]
 
 
 def follow(turn: Turn, reply: Reply) -> None:
@@ -54,20 +51,15 @@ def _attempts(progress: Progress, action: str) -> int:
 
 
 def _course(saga: Saga, index: int, answer: Answer) -> Course:
-    progress, done = saga.steps[index], answer.outcome == "done"
-    counts = answer.outcome in _FINAL or _awaited(saga.open, index, answer.command, Wait.REPLY)
-    if answer.command.action == "undo":
-        if progress.state is StepState.UNDOING and counts:
+    progress, command = saga.steps[index], answer.command
+    if answer.outcome in _FINAL or _awaited(saga.open, index, command, Wait.REPLY):
+        if command.action == "undo" and progress.state is StepState.UNDOING:
             return settle_undo
-        if progress.state is StepState.IN_DEBT and done:
-            return settle_debt
-    elif progress.state is StepState.DOING and counts:
-        return settle
-    elif done and (progress.state in GIVEN_UP or (progress.state in _BEHIND and progress.result is None)):
-        return came_late
-    elif answer.outcome == "unknown" and answer.command.action == "do" and progress.state is StepState.FAILED:
-        return came_into_doubt
-    raise PassedOver("duplicate" if _settled(saga, index, answer.command) else "late")
+        if command.action != "undo" and progress.state is StepState.DOING:
+            return settle
+    if course := late.course_of(progress, answer):
+        return course
+    raise PassedOver("duplicate" if _settled(saga, index, command) else "late")
 
 
 def _awaited(opened: Open | None, index: int, command: CommandId, wait: Wait) -> bool:

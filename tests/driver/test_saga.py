@@ -139,7 +139,10 @@ def test_what_was_never_seen_is_sent_again(shop):
         shop.driver.advance("10s")
         assert (shop.newest.action, shop.newest.attempt) == ("query", attempt)
         shop.answer("absent")
+    query = shop.commands("payment-service")[-1]
     assert (shop.newest.step, shop.newest.action) == ("RESERVE", "undo")
+    shop.answer("unknown", to=query)
+    assert shop.passed_over("late") == 1
 
 
 def test_a_query_without_an_answer_leaves_the_step_in_doubt(shop):

@@ -105,6 +105,20 @@ def test_a_failed_charge_that_may_have_been_made_after_all_is_undone_even_after_
     assert (shop.state(), shop.passed_over("late")) == ("COMPENSATED", 1)
 
 
+def test_a_late_done_is_undone_after_the_undo_that_is_awaited(shop):
+    shop.place()
+    shop.done('{"hold":7}')
+    for _ in range(3):
+        shop.answer("failed", error=Error("down"))
+        shop.driver.advance("5s")
+    shop.done(to=shop.commands("payment-service")[-1])
+    assert (shop.newest.step, shop.newest.action) == ("RESERVE", "undo")
+    shop.done("null")
+    assert (shop.newest.step, shop.newest.action) == ("CHARGE", "undo")
+    shop.done("null")
+    assert shop.story[-4:] == ["done CHARGE", "undone RESERVE", "undone CHARGE", "compensated"]
+
+
 def test_done_that_comes_while_its_undo_is_awaited_is_recorded_once(shop):
     shop.place()
     first = shop.newest
