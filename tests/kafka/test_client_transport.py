@@ -8,7 +8,7 @@ import pytest
 from app.client.kafka import KafkaTransport
 from deploy.kafka import Broker
 from tests.support.kafka import Kafka
-from tests.support.transport_suite import OUTCOMES, TransportSuite, Ways
+from tests.support.transport_suite import HEADERS, OUTCOMES, TransportSuite, Ways
 
 STATES = "iopt.breaker-states"
 
@@ -32,3 +32,10 @@ class TestKafkaTransport(TransportSuite):
         for each in opened:
             each.close(100)
         broker.kill()
+
+    def test_what_is_for_a_topic_that_is_not_there_holds_up_nothing_else(self, ways: Ways) -> None:
+        way = ways.open()
+        way.send("iopt.not-made-yet", b"payment-service", b"1", HEADERS)
+        way.send(OUTCOMES, b"payment-service", b"2", HEADERS)
+        way.close(60_000)
+        assert ways.sent() == [("payment-service", b"2", dict(HEADERS))]
