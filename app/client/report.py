@@ -91,6 +91,7 @@ class Report:
             part.listener = self
         else:
             self._tallies.add(part)
+        self.wake()
 
     def ended(self, breaker: str, call: Call, seen_seq: int | None) -> None:
         with self._lock:
