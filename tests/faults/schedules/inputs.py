@@ -98,7 +98,7 @@ def outs_of_many_batches(trial: Trial) -> None:
     for _ in range(trial.times(30, 5)):
         names = [f"long-{trial.dice.randrange(40)}-" + "z" * 400 for _ in range(1_000)]
         trial.write(trial.scenario.add(*(Addition(name, 1) for name in names)))
-    doomed = trial.start(fault="kill@before_end:0.1")
+    doomed = trial.start(fault="kill@before_end")
     doomed.wait(60)
     assert topic in trial.kafka.topics()
     trial.settle()
