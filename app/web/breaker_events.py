@@ -15,6 +15,7 @@ from app.domain.breaker import EventType
 from app.domain.calls import CallOutcome, Transition
 from app.domain.published import STAYING
 from app.domain.scopes import names_of, service_of
+from app.domain.window import single
 from app.engine.tail import Seen
 from app.wire.topics import BREAKER_TRANSITIONS, CALL_OUTCOMES
 from tables.breaker import breakers
@@ -111,6 +112,8 @@ def told_by(seen: Seen, service: Service) -> Iterator[Told]:
         case Transition() as change:
             if type_ := CAUSES.get(change.cause):
                 yield Told(change.breaker, type_, change.at)
+            if type_ is EventType.FAILURE_RATE_EXCEEDED and change.changes and _slow(change, service):
+                yield Told(change.breaker, EventType.SLOW_CALL_RATE_EXCEEDED, change.at)
             if change.changes:
                 to = f"{change.from_}_TO_{change.to}"
                 yield Told(change.breaker, EventType.STATE_TRANSITION, change.at, change=to)
@@ -118,6 +121,13 @@ def told_by(seen: Seen, service: Service) -> Iterator[Told]:
             kept = service.scopes(call.service).kept
             for name in names_of(call.service, call.operation, call.instance, call.caller, kept):
                 yield from _ended(call, name, seen.at)
+
+
+def _slow(change: Transition, service: Service) -> bool:
+    """Whether that rate was exceeded, too, as far as the policy is still known by which it was judged."""
+    policy = service.policy(change.breaker)
+    known = policy.config_version == change.config_version
+    return known and single(change.slow_call_rate) >= single(policy.slow_call_rate_threshold)
 
 
 def _ended(call: CallOutcome, name: str, at: int) -> Iterator[Told]:

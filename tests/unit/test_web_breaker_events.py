@@ -1,24 +1,18 @@
-"""Events of circuit breakers, listed and streamed, in the shapes of Resilience4j's endpoints."""
+"""Events of circuit breakers, listed, in the shapes of Resilience4j's endpoints."""
 
 from __future__ import annotations
 
-import asyncio
-import json
 from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from aiohttp import ClientError, ClientSession, web
 
-from app.domain.breaker import State
-from app.domain.calls import CallOutcome, Sighting, Transition
+from app.domain.breaker import Policy, State
 from app.domain.fleet import Fleet, Kept
 from app.domain.scopes import Scopes
-from app.web import breaker_stream
 from app.web.breaker_events import zoned
-from app.web.server import serve
 from app.web.service import Elsewhere
-from app.wire.topics import BREAKER_TRANSITIONS, CALL_OUTCOMES
+from tests.support.breaker_events import Listening, call, folded, move
 from tests.support.web import AS_OF_AT, OneWorker, Site, site
 
 EVENTS = "/actuator/circuitbreakerevents"
@@ -36,36 +30,6 @@ def worker() -> OneWorker:
 async def served(worker: OneWorker) -> AsyncIterator[Site]:
     async with site(worker) as found:
         yield found
-
-
-def call(worker: OneWorker, outcome: str, at: int = AS_OF_AT, service: str = "pay", **more: Any) -> None:
-    worker.hear(CALL_OUTCOMES, service, CallOutcome(service=service, outcome=outcome, **more), at)
-
-
-def folded(worker: OneWorker, **counts: int) -> None:
-    worker.hear(CALL_OUTCOMES, "pay", CallOutcome(service="pay", counts=counts))
-
-
-def move(worker: OneWorker, to: str, cause: str, at: int = AS_OF_AT, before: State = State.CLOSED) -> None:
-    change = Transition(
-        breaker="pay",
-        service="pay",
-        scope="service",
-        from_=before,
-        to=State(to),
-        cause=cause,
-        at=at,
-        failure_rate=50.0,
-        slow_call_rate=0.0,
-        buffered_calls=2,
-        failed_calls=1,
-        slow_calls=0,
-        first_failure=Sighting(),
-        last_failure=Sighting(),
-        config_version=1,
-        seq=1,
-    )
-    worker.hear(BREAKER_TRANSITIONS, "pay", change, at)
 
 
 async def events(served: Site, path: str = "") -> list[dict[str, Any]]:
@@ -120,13 +84,23 @@ async def test_the_rate_that_opened_it_comes_before_the_change_and_after_the_cal
     assert [type_ for _, type_ in await told(served)] == ["ERROR", rate, change, "SLOW_CALL_RATE_EXCEEDED", change]
 
 
+async def test_of_two_rates_that_open_it_both_are_told_while_their_thresholds_are_known(
+    worker: OneWorker, served: Site
+) -> None:
+    worker.policies = {"pay": Policy(slow_call_rate_threshold=100 / 3, config_version=7)}
+    for version, rate in ((7, 33.333332), (7, 33.0), (6, 100.0)):
+        move(worker, "OPEN", "failure-rate", config_version=version, slow_call_rate=rate)
+    failing, slow, change = "FAILURE_RATE_EXCEEDED", "SLOW_CALL_RATE_EXCEEDED", "STATE_TRANSITION"
+    assert [type_ for _, type_ in await told(served)] == [failing, slow, change, failing, change, failing, change]
+
+
 async def test_a_reset_and_the_rates_of_metrics_only_are_events_without_a_change(
     worker: OneWorker, served: Site
 ) -> None:
     async with served.request("GET", f"{STREAM}/pay") as answer:
-        move(worker, "METRICS_ONLY", "failure-rate", before=State.METRICS_ONLY)
-        move(worker, "METRICS_ONLY", "slow-call-rate", before=State.METRICS_ONLY)
-        move(worker, "CLOSED", "act", before=State.METRICS_ONLY)
+        move(worker, "METRICS_ONLY", "failure-rate", from_=State.METRICS_ONLY)
+        move(worker, "METRICS_ONLY", "slow-call-rate", from_=State.METRICS_ONLY)
+        move(worker, "CLOSED", "act", from_=State.METRICS_ONLY)
         move(worker, "CLOSED", "reset")
         streamed = [(await Listening(answer).event())["event"] for _ in range(4)]
     types = ["FAILURE_RATE_EXCEEDED", "SLOW_CALL_RATE_EXCEEDED", "STATE_TRANSITION", "RESET"]
@@ -209,90 +183,3 @@ async def test_whether_a_breaker_is_known_the_owner_says() -> None:
 )
 def test_instants_are_written_as_java_prints_them(at: int, text: str) -> None:
     assert zoned(at) == text
-
-
-class Listening:
-    """The frames of one stream, as they come."""
-
-    def __init__(self, answer: Any) -> None:
-        self.answer = answer
-
-    async def frame(self) -> dict[str, str]:
-        text = (await self.answer.content.readuntil(b"\n\n")).decode()
-        return dict(line.split(":", 1) for line in text.strip().split("\n"))
-
-    async def event(self) -> dict[str, str]:
-        while (found := await self.frame()) == {"event": "ping"}:
-            pass
-        return found
-
-
-async def test_an_event_is_streamed_as_spring_writes_it(worker: OneWorker, served: Site) -> None:
-    async with served.request("GET", STREAM) as answer:
-        assert answer.content_type == "text/event-stream"
-        call(worker, "failure", error="Refused", duration_ms=7)
-        found = await Listening(answer).event()
-    assert (found["id"], found["event"]) == ("pay", "ERROR")
-    assert json.loads(found["data"]) == {
-        "circuitBreakerName": "pay",
-        "type": "ERROR",
-        "creationTime": "2026-09-21T14:13:20Z[UTC]",
-        "errorMessage": "Refused",
-        "durationInMs": 7,
-        "stateTransition": None,
-    }
-
-
-async def test_a_stream_pings_while_nothing_happens(served: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(breaker_stream, "PING_S", 0.01)
-    async with served.request("GET", STREAM) as answer:
-        assert [await Listening(answer).frame() for _ in range(3)] == [{"event": "ping"}] * 3
-
-
-async def test_streams_are_narrowed_to_a_breaker_and_a_type(worker: OneWorker, served: Site) -> None:
-    async with (
-        served.request("GET", f"{STREAM}/pay") as of_pay,
-        served.request("GET", f"{STREAM}/pay/state_transition") as of_changes,
-    ):
-        call(worker, "success", service="ship")
-        call(worker, "success")
-        move(worker, "OPEN", "failure-rate")
-        assert (await Listening(of_pay).event())["event"] == "SUCCESS"
-        assert (await Listening(of_changes).event())["event"] == "STATE_TRANSITION"
-
-
-async def test_the_topics_are_read_once_for_all_and_only_while_somebody_listens(
-    worker: OneWorker, served: Site, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(breaker_stream, "PING_S", 0.01)
-    async with served.request("GET", STREAM), served.request("GET", STREAM):
-        assert len(worker.heard) == 1
-    while worker.heard:
-        await served.get("/actuator/info")
-    async with served.request("GET", STREAM) as answer:
-        call(worker, "success")
-        assert (await Listening(answer).event())["event"] == "SUCCESS"
-
-
-async def test_a_listener_that_does_not_read_is_dropped_and_others_do_not_notice(
-    worker: OneWorker, served: Site, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(breaker_stream, "BEHIND", 10)
-    async with served.request("GET", STREAM) as quick, served.request("GET", STREAM) as slow:
-        for _ in range(400):
-            call(worker, "failure", error="x" * 60_000)
-            assert (await Listening(quick).event())["event"] == "ERROR"
-        with pytest.raises(ClientError):
-            await slow.content.read()
-
-
-async def test_streams_end_cleanly_when_the_worker_stops(worker: OneWorker) -> None:
-    runner: web.AppRunner = await serve(worker, port=0)
-    async with ClientSession() as client, asyncio.timeout(5):
-        url = "http://{}:{}".format(*runner.addresses[0][:2])
-        async with client.get(url + STREAM) as answer:
-            call(worker, "success")
-            stopping = asyncio.create_task(runner.cleanup())
-            text = (await answer.content.read()).decode()
-            await stopping
-    assert text.startswith("id:pay\nevent:SUCCESS\n")
