@@ -9,7 +9,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from ..domain.setting import AtLeast1, setting
+from ..domain.setting import AtLeast1, check_bounds, setting
 from . import forks
 from .clock import CLOCK, Clock
 from .part import AsyncWay, Part, Way
@@ -21,6 +21,9 @@ MISS = "CACHE_MISS"
 class CachePolicy(Struct, frozen=True, kw_only=True, rename=setting):
     max_age_ms: AtLeast1 = 300_000
     max_entries: AtLeast1 = 1_000
+
+    def __post_init__(self) -> None:
+        check_bounds(self)
 
 
 class CacheFallback(Part):

@@ -11,7 +11,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from ..domain.setting import AtLeast0, AtLeast1, setting
+from ..domain.setting import AtLeast0, AtLeast1, check_bounds, setting
 from .clock import CLOCK, Clock
 from .part import AsyncWay, Part, Way
 from .stopping import Stop
@@ -23,6 +23,9 @@ class HedgePolicy(Struct, frozen=True, kw_only=True, rename=setting):
 
     delay_ms: AtLeast0 = 2_000
     max_attempts: AtLeast1 = 2
+
+    def __post_init__(self) -> None:
+        check_bounds(self)
 
 
 class Hedge(Part):

@@ -10,7 +10,7 @@ from msgspec import Meta, field
 from ..domain import retry
 from ..domain.interval import Interval
 from ..domain.retry import IGNORED, STOP, Verdict, after_success, after_wait, given_up
-from ..domain.setting import AtLeast0, AtLeast1
+from ..domain.setting import AtLeast0, AtLeast1, check_bounds
 from .clock import CLOCK, Clock
 from .errors import MaxRetriesExceeded
 from .part import AsyncWay, Part, Way
@@ -60,6 +60,9 @@ class RetryPolicy(retry.RetryPolicy, frozen=True, kw_only=True, gc=True):
     max_duration_ms: AtLeast1 | None = field(default=None, name="maxDuration")
     budget_percent: Annotated[float, Meta(gt=0, le=100)] | None = field(default=None, name="budgetPercent")
     budget_floor: AtLeast0 = field(default=3, name="budgetFloor")
+
+    def __post_init__(self) -> None:
+        check_bounds(self)
 
     def retries(self, error: Exception) -> bool:
         """As RetryConfig's exceptionPredicate: of what is not ignored, what is named or what the predicate says."""

@@ -10,7 +10,7 @@ import msgspec
 
 from .calls import State
 from .interval import MIDDLE, Interval, fixed
-from .setting import AtLeast0, AtLeast1, setting
+from .setting import AtLeast0, AtLeast1, check_bounds, setting
 from .window import WindowType
 
 E = TypeVar("E")
@@ -52,6 +52,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, rename=setting):
     config_version: int = 1
 
     def __post_init__(self) -> None:
+        check_bounds(self)
         if self.wait_interval_in_open_state and self.wait_duration_in_open_state_ms != DEFAULT_WAIT_MS:
             raise ValueError("expected either `waitDurationInOpenState` or `waitIntervalInOpenState`")
 

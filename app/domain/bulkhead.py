@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from .setting import AtLeast0, setting
+from .setting import AtLeast0, check_bounds, setting
 
 
 class BulkheadPolicy(msgspec.Struct, frozen=True, kw_only=True, rename=setting):
@@ -12,6 +12,9 @@ class BulkheadPolicy(msgspec.Struct, frozen=True, kw_only=True, rename=setting):
 
     max_concurrent_calls: AtLeast0 = 25
     max_wait_duration_ms: AtLeast0 = 0
+
+    def __post_init__(self) -> None:
+        check_bounds(self)
 
 
 class ThreadPoolBulkheadPolicy(msgspec.Struct, frozen=True, kw_only=True, rename=setting):
@@ -21,6 +24,9 @@ class ThreadPoolBulkheadPolicy(msgspec.Struct, frozen=True, kw_only=True, rename
     core_thread_pool_size: AtLeast0 = 0
     queue_capacity: AtLeast0 = 100
     keep_alive_duration_ms: AtLeast0 = 20
+
+    def __post_init__(self) -> None:
+        check_bounds(self)
 
 
 class Bulkhead(msgspec.Struct, frozen=True, array_like=True, gc=False):

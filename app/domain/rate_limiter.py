@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from .setting import AtLeast0, AtLeast1, setting
+from .setting import AtLeast0, AtLeast1, check_bounds, setting
 
 REFUSED = -1
 
@@ -15,6 +15,9 @@ class RateLimiterPolicy(msgspec.Struct, frozen=True, kw_only=True, rename=settin
     limit_for_period: AtLeast1 = 50
     limit_refresh_period_ns: AtLeast1 = 500
     timeout_duration_ns: AtLeast0 = 5_000_000_000
+
+    def __post_init__(self) -> None:
+        check_bounds(self)
 
 
 class RateLimiter(msgspec.Struct, frozen=True, array_like=True, gc=False):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from .setting import AtLeast1, setting
+from .setting import AtLeast1, check_bounds, setting
 
 
 class TimeLimiterPolicy(msgspec.Struct, frozen=True, kw_only=True, rename=setting):
@@ -12,3 +12,6 @@ class TimeLimiterPolicy(msgspec.Struct, frozen=True, kw_only=True, rename=settin
 
     timeout_duration_ms: AtLeast1 = 1_000
     cancel_running_future: bool = True
+
+    def __post_init__(self) -> None:
+        check_bounds(self)
