@@ -148,7 +148,7 @@ async def _wanted(request: web.Request) -> Wanted:
         raise Problem(415, f"Content-Type {request.content_type}: expected application/json")
     try:
         said = msgspec.json.decode(await request.read())
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, RecursionError) as error:
         raise Problem(400, f"the body is no JSON: {error}", "body") from error
     if not isinstance(said, dict):
         raise Problem(400, "the body: expected an object", "body")
