@@ -1,21 +1,22 @@
 """Outcomes and events to Kafka and states from it, through aiokafka: a thread of its own, in which an event loop lives.
 
-Needs the extra `kafka`. After a fork, make another one.
+Needs the extra `kafka`. A child of the process, after a fork, has connections of its own, from its first use on.
 """
 
 from __future__ import annotations
 
 import asyncio
 import atexit
+import codecs
 import logging
-import threading
 from collections import deque
-from collections.abc import Coroutine
-from concurrent.futures import Future
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from time import monotonic
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from . import forks
 from .fleet import Fleet, Limits
+from .own_loop import OwnLoop
 from .report import AT_EXIT_MS, Headers, Report
 from .scope import Who
 
@@ -29,7 +30,6 @@ PROBE_S = 1.0
 ANSWER_S = 3.0
 AGAIN_S = 1.0
 
-T = TypeVar("T")
 log = logging.getLogger("iopt_client")
 
 
@@ -77,33 +77,46 @@ class KafkaTransport:
     """
 
     def __init__(self, bootstrap_servers: str, *, states: str = STATES, **options: Any) -> None:
-        self.lost = self._flying = 0
+        import aiokafka  # noqa: F401, PLC0415  # an extra; now, as a child forked while a thread imports waits for ever
+
+        codecs.lookup("idna")  # the same: names of hosts
         self._options = {"bootstrap_servers": bootstrap_servers, "request_timeout_ms": LONGEST_MS, **options}
         self._states = states
+        self._left = False
+        self._loop = OwnLoop("iopt-kafka", self._send_all)
+        self._begin()
+        forks.keep(self)
+
+    def _begin(self) -> None:
+        self.lost = self._flying = 0
         self._outbox: deque[Waiting] = deque()
         self._made: AIOKafkaProducer | None = None
         self._consumer: AIOKafkaConsumer | None = None
         self._topics: set[str] = set()
         self._held = 0  # of the outbox, for topics that are not there
+        self._apart: list[Waiting] = []  # and those while the others are sent
         self._probed_s = self._ask_s = float("-inf")
-        self._read_once = self._left = False
-        self._loop = asyncio.new_event_loop()
+        self._read_once = False
         self._more = asyncio.Event()
-        threading.Thread(target=self._run, name="iopt-kafka", daemon=True).start()
+
+    def forked(self) -> None:
+        """What waits is the parent's to send."""
+        self._loop.forked(self._made, self._consumer)
+        self._begin()
 
     def send(self, topic: str, key: bytes, value: bytes, headers: Headers) -> None:
         """At once; NoRoom where too much waits already."""
-        if len(self._outbox) >= MOST:
+        if len(self._outbox) + len(self._apart) >= MOST:
             raise NoRoom
-        self._outbox.append(Waiting(self._loop.time(), topic, key, value, headers))
-        self._loop.call_soon_threadsafe(self._more.set)
+        self._outbox.append(Waiting(monotonic(), topic, key, value, headers))
+        self._loop.soon(self._more.set)
 
     def poll(self, within_ms: int) -> list[Record]:
         """States that are new, the oldest ones first; none where all are read. Raises Unreached."""
         if self._left:
             raise Unreached("closed")
         try:
-            return self._wait(self._polled(within_ms / 1000), within_ms / 1000 + LONGEST_MS / 1000)
+            return self._loop.wait(self._polled(within_ms / 1000), within_ms / 1000 + LONGEST_MS / 1000)
         except Exception as error:
             raise Unreached(str(error)) from error
 
@@ -113,23 +126,11 @@ class KafkaTransport:
             return
         self._left = True
         try:
-            self._wait(self._closed(), within_ms / 1000)
+            if self._loop.begun:
+                self._loop.wait(self._closed(), within_ms / 1000)
         except Exception as error:  # noqa: BLE001  # what is not sent by now is lost, and nobody waits longer
             log.debug("Kafka was left before all was sent: %s", error)
-        self._loop.call_soon_threadsafe(self._loop.stop)
-
-    def _wait(self, answer: Coroutine[Any, Any, T], within_s: float) -> T:
-        future: Future[T] = asyncio.run_coroutine_threadsafe(answer, self._loop)
-        try:
-            return future.result(within_s)
-        finally:
-            future.cancel()
-
-    def _run(self) -> None:
-        asyncio.set_event_loop(self._loop)
-        sending = self._loop.create_task(self._send_all())
-        self._loop.run_forever()
-        sending.cancel()
+        self._loop.stop()
 
     async def _send_all(self) -> None:
         producer = self._made = await self._producer()
@@ -142,15 +143,15 @@ class KafkaTransport:
 
     async def _send_known(self, producer: AIOKafkaProducer) -> None:
         """What is for a topic that is not there stays: it holds up nothing that is for another."""
-        held, self._held = list[Waiting](), 0
+        self._apart, self._held = [], 0
         while self._outbox:
             waiting = self._outbox.popleft()
-            if self._loop.time() - waiting.since_s >= LONGEST_MS / 1000:
+            if monotonic() - waiting.since_s >= LONGEST_MS / 1000:
                 self.lost += 1
             elif not await self._send(producer, waiting):
-                held.append(waiting)
-        self._outbox.extendleft(reversed(held))
-        self._held = len(held)
+                self._apart.append(waiting)
+        self._outbox.extendleft(reversed(self._apart))
+        self._apart, self._held = [], len(self._apart)
 
     async def _send(self, producer: AIOKafkaProducer, waiting: Waiting) -> bool:
         """False: its topic is not there."""
@@ -190,8 +191,8 @@ class KafkaTransport:
 
     async def _known(self, producer: AIOKafkaProducer, topic: str) -> bool:
         """Whether the topic is there: to ask for its partitions before could create it, with the wrong number."""
-        if topic not in self._topics and self._loop.time() >= self._ask_s:
-            self._ask_s = self._loop.time() + AGAIN_S
+        if topic not in self._topics and monotonic() >= self._ask_s:
+            self._ask_s = monotonic() + AGAIN_S
             self._topics = (await producer.client.fetch_all_metadata()).topics()
         return topic in self._topics
 
@@ -232,14 +233,14 @@ class KafkaTransport:
 
     async def _probe(self, consumer: AIOKafkaConsumer) -> None:
         """Raises where Kafka is away. That no record comes does not say so: none may come for days."""
-        if self._loop.time() - self._probed_s < PROBE_S:
+        if monotonic() - self._probed_s < PROBE_S:
             return
         if not consumer.subscription():
             if self._states in await asyncio.wait_for(consumer.topics(), ANSWER_S):
                 consumer.subscribe([self._states])
         elif partitions := consumer.assignment():
             await asyncio.wait_for(consumer.end_offsets(partitions), ANSWER_S)
-        self._probed_s = self._loop.time()
+        self._probed_s = monotonic()
 
     async def _closed(self) -> None:
         while len(self._outbox) > self._held or self._flying:  # noqa: ASYNC110  # asked for once in a process's life
