@@ -39,7 +39,10 @@ class Caller:
         return self._async_way(fn, args, kwargs)
 
     def __call__(self, fn: Callable[P, T]) -> Callable[P, T]:
-        way: Way = self._async_way if inspect.iscoroutinefunction(fn) else self._way
+        """TypeError for a generator: what it does comes after the call that makes it."""
+        if inspect.isgeneratorfunction(fn) or inspect.isasyncgenfunction(fn):
+            raise TypeError(f"{fn!r}: a generator cannot be guarded: guard the calls that it makes")
+        way: Way = self._async_way if _is_async(fn) else self._way
 
         def called(*args: P.args, **kwargs: P.kwargs) -> Any:
             return way(fn, args, kwargs)
@@ -48,6 +51,13 @@ class Caller:
             return await way(fn, args, kwargs)
 
         return functools.wraps(fn)(acalled if way is self._async_way else called)
+
+
+def _is_async(fn: Callable[..., Any]) -> bool:
+    """An async def, or an object that is called as one."""
+    while isinstance(fn, functools.partial):
+        fn = fn.func
+    return inspect.iscoroutinefunction(fn) or inspect.iscoroutinefunction(getattr(fn, "__call__", None))  # noqa: B004
 
 
 class Part(Caller, ABC):
