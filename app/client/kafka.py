@@ -11,6 +11,7 @@ import codecs
 import logging
 from collections import deque
 from contextlib import suppress
+from inspect import signature
 from time import monotonic
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -71,16 +72,18 @@ def connect(
 
 
 class KafkaTransport:
-    """`options`: as of AIOKafkaProducer and AIOKafkaConsumer both, such as `security_protocol`.
+    """`options`: as of AIOKafkaProducer and AIOKafkaConsumer both, such as `security_protocol`. TypeError for others.
 
     `lost` counts records that were taken, and of which Kafka did not say in time that it has them.
     """
 
     def __init__(self, bootstrap_servers: str, *, states: str = STATES, **options: Any) -> None:
-        import aiokafka  # noqa: F401, PLC0415  # an extra; now, as a child forked while a thread imports waits for ever
+        import aiokafka  # noqa: PLC0415  # an extra; now, as a child forked while a thread imports waits for ever
 
         codecs.lookup("idna")  # the same: names of hosts
         self._options = {"bootstrap_servers": bootstrap_servers, "request_timeout_ms": LONGEST_MS, **options}
+        for client in (aiokafka.AIOKafkaProducer, aiokafka.AIOKafkaConsumer):
+            signature(client).bind(**self._options)
         self._states = states
         self._left = False
         self._loop = OwnLoop("iopt-kafka", self._send_all)
