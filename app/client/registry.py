@@ -8,6 +8,7 @@ from collections.abc import Callable
 from msgspec import Struct
 
 from . import forks
+from .events import log
 from .part import Part
 
 Key = tuple[str, str]
@@ -68,4 +69,7 @@ class Registry:
 
     def _tell(self, event: RegistryEvent) -> None:
         for subscriber in self._subscribers:
-            subscriber(event)
+            try:
+                subscriber(event)
+            except Exception:
+                log.exception("a subscriber of the registry failed")

@@ -1,4 +1,4 @@
-"""Code of a caller that raises where it is asked: by a breaker's predicates, by an error's own text."""
+"""Code of a caller that raises: a breaker's predicate, a subscriber, an error's own text."""
 
 import asyncio
 
@@ -7,6 +7,7 @@ import pytest
 from app.client.breaker import CircuitBreaker
 from app.client.fallback import Fallback
 from app.client.judging import CircuitBreakerPolicy
+from app.client.resilience import Resilience
 from app.client.retry import Retry, RetryPolicy
 from app.domain.breaker import State
 from tests.support.virtual_clock import VirtualClock
@@ -87,3 +88,11 @@ def test_such_an_error_is_retried_and_replaced_as_any_other():
 
     assert instead.call(retry.call, unwritable) == "Unwritable"
     assert [event.error for event in retry.recent_events()] == ["Unwritable", "Unwritable"]
+
+
+def test_a_subscriber_of_the_registry_that_fails_fails_no_call(caplog):
+    resilience = Resilience(policies={"retry": {"pay": RetryPolicy()}}, clock=VirtualClock())
+    resilience.registry.on_event(lambda event: event.nothing)
+
+    assert resilience.call("pay", int, "7") == 7
+    assert "a subscriber of the registry failed" in caplog.text
