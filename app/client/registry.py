@@ -71,5 +71,5 @@ class Registry:
         for subscriber in self._subscribers:
             try:
                 subscriber(event)
-            except Exception:
+            except Exception:  # noqa: BLE001  # whatever it raises, no call fails
                 log.exception("a subscriber of the registry failed")
