@@ -9,7 +9,7 @@ from msgspec import Struct
 SCOPES = ("service", "operation", "instance", "caller")
 
 _SERVICE_ALONE = ("service",)
-_BELOW = re.compile(r":(op|instance|from):")
+_BELOW = re.compile(r":(op|instance|from)(?::|\Z)")  # at the end too: a service `a:op` would have breakers of `a`
 _BY_WORD = {"op": "operation", "instance": "instance", "from": "caller"}
 
 

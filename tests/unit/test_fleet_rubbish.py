@@ -1,10 +1,11 @@
-"""Numbers that no clock and no counter has, in records that decode."""
+"""Records that decode, with numbers that no clock and no counter has, and names that cannot be told apart."""
 
 import msgspec
 import pytest
 
 from app.domain.breaker import Policy
 from app.domain.calls import CallOutcome
+from app.domain.errors import Invalid
 from app.domain.fleet import Fleet
 from tests.support.fleets import Row
 
@@ -31,3 +32,11 @@ def test_a_number_out_of_all_bounds_does_not_keep_later_calls_from_being_stored(
     stored = msgspec.msgpack.encode(row.fleet)
     assert msgspec.msgpack.decode(stored, type=Fleet) == row.fleet
     assert row.kept.breaker.state == "OPEN"
+
+
+@pytest.mark.parametrize("service", ["pay:op", "pay:instance", "pay:from", "pay:op:charge", ":from:x"])
+def test_a_service_whose_breakers_would_be_taken_for_those_of_another_is_invalid(service):
+    row = Row(POLICY, service=service)
+    for outcome in ("success", "rejected"):
+        with pytest.raises(Invalid, match="is the name of a breaker, not of a service"):
+            row.call(outcome, 0)
