@@ -39,7 +39,8 @@ class Interval(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
         """Cut to whole ms each time: 1 ms times 1.5 stays 1 ms for ever."""
         wait_ms, longest_ms = self.initial_ms, self._longest_ms()
         for _ in range(attempt - 1):
-            grown_ms = min(int(wait_ms * self.multiplier), longest_ms)
+            grown = wait_ms * self.multiplier
+            grown_ms = longest_ms if grown >= longest_ms else int(grown)
             if grown_ms == wait_ms:
                 break
             wait_ms = grown_ms
@@ -62,7 +63,7 @@ def linear(initial_ms: int, step_ms: int) -> Interval:
 
 def exponential(initial_ms: int, multiplier: float = 1.5, max_ms: int | None = None) -> Interval:
     """Each wait is the one before times `multiplier`."""
-    if multiplier <= 0:
+    if not multiplier > 0:
         raise ValueError(f"multiplier {multiplier}: expected more than 0")
     longest_ms = 0 if max_ms is None else _at_least_1(max_ms, "longest wait")
     return Interval(_at_least_1(initial_ms, "wait"), multiplier=multiplier, max_ms=longest_ms)

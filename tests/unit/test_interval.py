@@ -1,5 +1,6 @@
 """Waits against those of Resilience4j (tests/resilience4j/interval.json), and their bounds where it draws."""
 
+import math
 import random
 
 import pytest
@@ -39,6 +40,7 @@ def test_each_wait_is_half_as_long_again_where_nothing_is_said():
 def test_it_never_waits_longer_than_java_can_count():
     assert exponential(500, 2.5).wait_ms(10_000) == LONGEST_MS
     assert randomized(exponential(500, 2.5), 1.0).wait_ms(10_000, 0.99) == LONGEST_MS
+    assert exponential(500, math.inf).wait_ms(2) == exponential(500, 1e308).wait_ms(9) == LONGEST_MS
 
 
 def test_waits_that_shrink_are_capped_in_the_end():
@@ -69,6 +71,7 @@ def test_a_randomized_wait_is_at_least_1_ms():
         lambda: linear(1, -1),
         lambda: exponential(0),
         lambda: exponential(1, 0),
+        lambda: exponential(1, math.nan),
         lambda: exponential(1, 2, 0),
         lambda: randomized(fixed(1), 1.1),
         lambda: randomized(fixed(1), -0.1),
