@@ -54,7 +54,8 @@ def told(kafka: Kafka) -> Counter[str]:
 @pytest.mark.timeout(240)
 def test_parent_and_child_tell_each_of_its_own_calls_and_hear_the_fleet(kafka, tmp_path):
     with (tmp_path / "said").open("wb") as said:
-        command = [sys.executable, "-m", "tests.support.forking_caller", kafka.bootstrap]
+        without = ["-W", "ignore::DeprecationWarning"]  # Python 3.12 warns of each fork where threads run
+        command = [sys.executable, *without, "-m", "tests.support.forking_caller", kafka.bootstrap]
         caller = subprocess.Popen(command, cwd=ROOT, stdout=said, stderr=said)
         try:
             wait_for(lambda: told(kafka).total() >= sum(CALLS.values()), "all calls to be told of", 90)
