@@ -17,7 +17,7 @@ from .permits import Round
 
 HALF_OPEN = State.HALF_OPEN
 NOBODY = Sighting()
-MOST = 2**53 - 1  # of a total: a row that no longer fits into 64 bits could not be stored, and would count nothing
+MOST = 2**53 - 1  # what a record says is beyond it is cut: a row that does not fit into 64 bits could not be stored
 
 
 class Totals(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -86,8 +86,10 @@ def call_of(outcome: CallOutcome, at_ms: int) -> Call:
     """Of a success, a failure or a timeout."""
     failed = outcome.outcome != "success"
     seen = sighting(outcome, outcome.outcome, at_ms) if failed else None
-    took_ms = outcome.duration_ms or 0
-    return Call(failed, took_ms, outcome.error or "", seen, outcome.opens_until_at, took_ms)
+    took_ms, until_at = outcome.duration_ms or 0, outcome.opens_until_at
+    if until_at is not None:
+        until_at = min(max(until_at, 1), MOST)  # 0 would be no end at all, and a timer needs an instant
+    return Call(failed, took_ms, outcome.error or "", seen, until_at, took_ms)
 
 
 def sighting(outcome: CallOutcome, kind: str | None, at_ms: int) -> Sighting:

@@ -2,11 +2,12 @@
 
 import msgspec
 import pytest
+from msgspec import structs
 
 from app.domain.breaker import Policy
 from app.domain.calls import CallOutcome
 from app.domain.errors import Invalid
-from app.domain.fleet import Fleet
+from app.domain.fleet import Fleet, due
 from tests.support.fleets import Row
 
 POLICY = Policy(sliding_window_size=4, minimum_number_of_calls=4)
@@ -32,6 +33,16 @@ def test_a_number_out_of_all_bounds_does_not_keep_later_calls_from_being_stored(
     stored = msgspec.msgpack.encode(row.fleet)
     assert msgspec.msgpack.decode(stored, type=Fleet) == row.fleet
     assert row.kept.breaker.state == "OPEN"
+
+
+@pytest.mark.parametrize(("until_at", "due_at"), [(-(2**70), 1), (-5, 1), (0, 1), (7_000, 7_000), (2**70, 2**53 - 1)])
+def test_whatever_instant_it_opens_until_has_a_timer(until_at, due_at):
+    row = Row(structs.replace(POLICY, automatic_transition_from_open_to_half_open_enabled=True))
+    row.call("success", 5_000, opens_until_at=until_at)
+
+    assert (row.kept.breaker.state, due(row.fleet)) == ("OPEN", due_at)
+    row.fire(due_at)
+    assert row.kept.breaker.state == "HALF_OPEN"
 
 
 @pytest.mark.parametrize("service", ["pay:op", "pay:instance", "pay:from", "pay:op:charge", ":from:x"])
