@@ -106,3 +106,11 @@ def test_r1_a_misplaced_record_whose_sender_is_null_is_only_sent_on():
     work.log.append(Sent(0, 1, b"other", msgspec.json.encode(Addition("a")), [("ce_source", None)]))  # type: ignore[list-item]
     work.task.process(ADDITIONS.name, work.log, 0, 1_000, perf_counter() + 9)
     assert [(out.topic, out.key) for out in work.sent] == [(ADDITIONS.name, b"a")]
+
+
+def test_s1_a_due_before_the_epoch_is_refused_with_its_record():
+    work = Clockwork(alarm)
+    work.add(1_000, after_ms=-1_001)
+    with pytest.raises(Rewind, match="state-encode") as refused:
+        work.commit()
+    assert str(refused.value.__cause__) == "table accounts: due at -1, expected at least 0"

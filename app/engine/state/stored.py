@@ -41,7 +41,10 @@ class Codec(Generic[S]):
         if self._header is not None:
             return self._header + _encode(state)
         table = self.table
-        return HEADER.pack(table.format, table.mark(state), table.due(state) or 0) + _encode(state)
+        due_ms = table.due(state) or 0
+        if due_ms < 0:  # its entry would lie behind all others, and draw the scan there
+            raise ValueError(f"table {table.name}: due at {due_ms}, expected at least 0")
+        return HEADER.pack(table.format, table.mark(state), due_ms) + _encode(state)
 
     def unpack(self, value: bytes) -> S:
         """Raises Unreadable."""
