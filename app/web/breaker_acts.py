@@ -30,6 +30,7 @@ from .service import Elsewhere, NotSent, Restoring, Service, Stored
 Act = Literal["force-open", "close", "disable", "metrics-only", "reset"]
 
 PATIENCE_S = 5.0
+LONGEST_REASON = 1_000  # it is told in iopt.audit beside the act: near a record's limit it would be sent, and never act
 AUDIT_S = 1.0  # until the audit shows what the row has met
 LOOK_S = 0.02
 SURELY_OLDER_MS = 60_000
@@ -174,4 +175,6 @@ def _reason(said: Mapping[str, Any]) -> str:
     reason = said.get("reason", "")
     if not isinstance(reason, str):
         raise Problem(400, f"reason={reason!r}: expected text", "reason")
+    if len(reason) > LONGEST_REASON:
+        raise Problem(400, f"reason: {len(reason)} characters, expected at most {LONGEST_REASON}", "reason")
     return reason

@@ -120,6 +120,7 @@ async def test_a_breaker_is_changed_by_hand(worker: OneWorker, served: Site, bod
         ('{"state": "OPEN"', "body"),
         ("", "body"),
         pytest.param("[" * 100_000, "body", id="deep"),
+        pytest.param('{"state": "OPEN", "reason": "%s"}' % ("x" * 1_001), "reason", id="long"),
     ],
 )
 async def test_a_wrong_body_is_named(worker: OneWorker, served: Site, body: str, field: str) -> None:
