@@ -8,10 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from deploy.kafka import local_kafka
 from tests.support.accounts import Accounts, accounts
 from tests.support.kafka import Kafka
-from tests.support.product import ORDERS, SERVICES, Product, ended, event
+from tests.support.product import ORDERS, Product, ended, event, product_in
 from tests.support.transactions import LossyClient, lossy
 
 OFF = os.environ.get("PROMETHEUS") == "off"
@@ -47,15 +46,8 @@ async def topic(kafka: Kafka, client: LossyClient, prefix: str) -> str:
 
 @pytest.fixture(scope="module")
 def product(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Product]:
-    directory = tmp_path_factory.mktemp("product")
-    with local_kafka(directory / "kafka") as bootstrap:
-        made = Product(Kafka(bootstrap), directory)
-        made.kafka.create("orders", *(f"{service}.commands" for service in SERVICES))
-        try:
-            yield made
-        finally:
-            for worker in made.workers:
-                worker.kill()
+    with product_in(tmp_path_factory.mktemp("product")) as made:
+        yield made
 
 
 @pytest.fixture(scope="module")

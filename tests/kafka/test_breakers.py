@@ -11,10 +11,9 @@ import pytest
 from app.config import load
 from app.domain.calls import BreakerAct, CallOutcome
 from app.wire.topics import AUDIT, BREAKER_ACTS, BREAKER_STATES, BREAKER_TRANSITIONS, CALL_OUTCOMES, Envelope, Topic
-from deploy.kafka import local_kafka
 from tests.support.breakers import Breakers
 from tests.support.kafka import Kafka, Written
-from tests.support.product import SERVICES, Product, by_key
+from tests.support.product import Product, by_key, product_in
 
 PAYMENT, COURIER = "payment-service", "courier-service"
 INSTANCES = tuple(f"pay-{n}" for n in range(20))
@@ -34,16 +33,8 @@ resilience4j:
 
 @pytest.fixture(scope="module")
 def product(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Product]:
-    directory = tmp_path_factory.mktemp("breakers")
-    with local_kafka(directory / "kafka") as bootstrap:
-        made = Product(Kafka(bootstrap), directory)
-        made.settings.write_text(SETTINGS.replace("order.yaml", str(directory / "order.yaml")))
-        made.kafka.create("orders", *(f"{service}.commands" for service in SERVICES))
-        try:
-            yield made
-        finally:
-            for worker in made.workers:
-                worker.kill()
+    with product_in(tmp_path_factory.mktemp("breakers"), SETTINGS) as made:
+        yield made
 
 
 def test_a_killed_worker_loses_no_call_and_no_act_and_counts_none_twice(product: Product) -> None:

@@ -17,9 +17,8 @@ from app.client.judging import CircuitBreakerPolicy
 from app.client.kafka import connect
 from app.client.scope import Who
 from app.domain.breaker import State
-from deploy.kafka import local_kafka
-from tests.support.kafka import Kafka, wait_for
-from tests.support.product import SERVICES, Product
+from tests.support.kafka import wait_for
+from tests.support.product import SETTINGS, Product, product_in
 
 SERVICE = "payment-service"
 PERMITTED = 6
@@ -65,15 +64,8 @@ class Caller:
 
 @pytest.fixture
 def product(tmp_path: Path) -> Iterator[Product]:
-    with local_kafka(tmp_path / "kafka") as bootstrap:
-        made = Product(Kafka(bootstrap), tmp_path)
-        made.settings.write_text(made.settings.read_text().replace("{slidingWindowSize: 100}", POLICY))
-        made.kafka.create("orders", *(f"{service}.commands" for service in SERVICES))
-        try:
-            yield made
-        finally:
-            for worker in made.workers:
-                worker.kill()
+    with product_in(tmp_path, SETTINGS.replace("{slidingWindowSize: 100}", POLICY)) as made:
+        yield made
 
 
 @pytest.mark.timeout(300)

@@ -6,16 +6,14 @@ import json
 import subprocess
 import urllib.request
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 from confluent_kafka import Consumer, TopicPartition
 
 from app.wire.partition import partition
-from deploy.kafka import local_kafka
-from tests.support.kafka import Kafka, wait_for
-from tests.support.product import IOPT, SERVICES, Product, event
+from tests.support.kafka import wait_for
+from tests.support.product import IOPT, Product, event, product_in
 from tests.support.workers import Process
 
 GROUP = "product"
@@ -113,10 +111,7 @@ class Shop:
 
 @pytest.fixture(scope="module")
 def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
-    directory: Path = tmp_path_factory.mktemp("shop")
-    with local_kafka(directory / "kafka") as bootstrap:
-        product = Product(Kafka(bootstrap), directory)
-        product.kafka.create("orders", *(f"{service}.commands" for service in SERVICES))
+    with product_in(tmp_path_factory.mktemp("shop")) as product:
         made = Shop(product)
         made.work(*made.order(2))
         yield made

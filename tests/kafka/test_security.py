@@ -11,7 +11,7 @@ import pytest
 
 from tests.support.certificates import Authority
 from tests.support.kafka import Kafka
-from tests.support.product import IOPT, SERVICES, Product, ended, event, free_port
+from tests.support.product import IOPT, Product, ended, event, free_port
 from tests.support.secured import PASSWORD, Secured, secured_broker
 
 
@@ -38,13 +38,8 @@ def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secured]:
 
 @pytest.fixture(scope="module")
 def guarded(secured: Secured, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
-    made = Guarded(Kafka(secured.bootstrap), tmp_path_factory.mktemp("guarded"))
-    made.kafka.create("orders", *(f"{service}.commands" for service in SERVICES))
-    try:
+    with Guarded(Kafka(secured.bootstrap), tmp_path_factory.mktemp("guarded")) as made:
         yield made
-    finally:
-        for worker in made.workers:
-            worker.kill()
 
 
 def place(product: Guarded, order: str) -> None:

@@ -9,9 +9,10 @@ import os
 import re
 import socket
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import msgspec
 
@@ -20,6 +21,7 @@ from app.engine.driver import Driver
 from app.wire.definitions import load_definitions
 from app.wire.topics import DEFINITIONS, DOMAIN_EVENTS, SAGA_REPLIES, commands
 from app.worker.plan import plan_of
+from deploy.kafka import local_kafka
 from tests.support.kafka import Kafka, Written
 from tests.support.workers import Process
 
@@ -85,15 +87,24 @@ def trace_of_order(order: str) -> bytes:
 
 
 class Product:
-    """One directory of settings and state, one broker, and as many workers as a test starts."""
+    """One directory of settings and state, one broker, and as many workers as a test starts, until `with` is left."""
 
-    def __init__(self, kafka: Kafka, directory: Path) -> None:
+    def __init__(self, kafka: Kafka, directory: Path, settings: str = SETTINGS) -> None:
         self.kafka, self.directory = kafka, directory
         self.port = free_port()
         (directory / "order.yaml").write_text(DEFINITION)
-        (directory / "application.yml").write_text(SETTINGS.replace("order.yaml", str(directory / "order.yaml")))
+        (directory / "application.yml").write_text(settings.replace("order.yaml", str(directory / "order.yaml")))
         self.answered: set[str] = set()
         self.workers: list[Process] = []
+
+    def __enter__(self) -> Self:
+        """Makes the topics that are others'."""
+        self.kafka.create("orders", *(f"{service}.commands" for service in SERVICES))
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for worker in self.workers:
+            worker.kill()
 
     @property
     def settings(self) -> Path:
@@ -145,6 +156,13 @@ class Product:
             for topic in TOPICS
             for key, of in by_key((record.key, record.value) for record in self.kafka.read_all(topic)).items()
         }
+
+
+@contextmanager
+def product_in(directory: Path, settings: str = SETTINGS) -> Iterator[Product]:
+    """Over a Kafka of its own."""
+    with local_kafka(directory / "kafka") as bootstrap, Product(Kafka(bootstrap), directory, settings) as product:
+        yield product
 
 
 def in_driver(settings: Path, orders: Sequence[str], *, careful: bool) -> dict[tuple[str, str | None], list[Any]]:
