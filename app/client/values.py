@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import importlib
+import sys
 from collections.abc import Iterable
 from fractions import Fraction
 from functools import reduce
+from importlib.util import find_spec
 from typing import Any
 
 import msgspec
@@ -29,6 +31,8 @@ def value_of(setting: Setting, written: Any) -> Any:
         return tuple(_exception(name) for name in _listed(written))
     if "Callable" in str(setting.type):
         return _function(written)
+    if setting.name.endswith("Exceptions"):
+        return tuple(_name_of_exception(str(name)) for name in _listed(written))
     if "tuple" in str(setting.type):
         return tuple(map(str, _listed(written)))
     return _bounded(setting, written)
@@ -69,6 +73,14 @@ def _exception(name: Any) -> type[BaseException]:
     if isinstance(found, type) and issubclass(found, BaseException):
         return found
     raise Wrong(f"{name!r}: expected a Python exception, as TimeoutError or httpx.TransportError")
+
+
+def _name_of_exception(name: str) -> str:
+    """One that an error may have. A class of Java's would never be met, and its breaker never open."""
+    package, dot, _ = name.partition(".")
+    if dot and package not in sys.modules and not (package and find_spec(package)):
+        raise Wrong(f"{name!r}: there is no module {package}; expected a Python exception, as TimeoutError")
+    return name
 
 
 def _function(name: Any) -> Any:

@@ -217,3 +217,18 @@ def test_an_order_may_be_text_as_a_placeholder_leaves_it():
         circuitbreaker={"circuitBreakerAspectOrder": "1"},
     )
     assert settings.order == ("circuitbreaker", "retry", "ratelimiter", "timelimiter", "bulkhead")
+
+
+@pytest.mark.parametrize("name", ["recordExceptions", "ignoreExceptions"])
+def test_a_breakers_exception_of_no_module_is_refused_since_it_would_never_be_met(name):
+    said = refused(circuitbreaker={"instances": {"pay": {name: ["TimeoutError", "java.io.IOException"]}}})
+    assert said == (
+        f"resilience4j.circuitbreaker.instances.pay.{name}=['TimeoutError', 'java.io.IOException']: "
+        "'java.io.IOException': there is no module java; expected a Python exception, as TimeoutError"
+    )
+
+
+def test_those_of_modules_and_bare_names_are_taken_unseen():
+    named = ["Declined", "json.JSONDecodeError", f"{__name__}.Declined", "msgspec.nothing.Here"]
+    settings = of(circuitbreaker={"instances": {"pay": {"recordExceptions": named}}})
+    assert list(settings.policy("circuitbreaker", "pay").record_exceptions) == named
