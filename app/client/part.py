@@ -6,7 +6,8 @@ import functools
 import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Coroutine
-from typing import Any, ClassVar, ParamSpec, TypeVar
+from types import CoroutineType
+from typing import Any, ClassVar, NoReturn, ParamSpec, TypeVar
 
 from .clock import CLOCK, Clock
 from .events import Event, Events, Subscriber
@@ -33,6 +34,8 @@ class Caller:
 
     def call(self, fn: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         result: T = self._way(fn, args, kwargs)
+        if type(result) is CoroutineType:
+            refuse(result)
         return result
 
     def acall(self, fn: Callable[P, Awaitable[T]], *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, T]:
@@ -45,12 +48,21 @@ class Caller:
         way: Way = self._async_way if _is_async(fn) else self._way
 
         def called(*args: P.args, **kwargs: P.kwargs) -> Any:
-            return way(fn, args, kwargs)
+            result = way(fn, args, kwargs)
+            if type(result) is CoroutineType:
+                refuse(result)
+            return result
 
         async def acalled(*args: P.args, **kwargs: P.kwargs) -> Any:
             return await way(fn, args, kwargs)
 
         return functools.wraps(fn)(acalled if way is self._async_way else called)
+
+
+def refuse(coroutine: Any) -> NoReturn:
+    """What a plain call brought: nothing of it has been done, nor would any of it be guarded."""
+    coroutine.close()
+    raise TypeError(f"{coroutine.__qualname__} is a coroutine: await it by `acall`, or decorate an async def")
 
 
 def _is_async(fn: Callable[..., Any]) -> bool:

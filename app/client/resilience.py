@@ -7,7 +7,7 @@ import threading
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack, ExitStack
 from difflib import get_close_matches
-from types import TracebackType
+from types import CoroutineType, TracebackType
 from typing import Any, NamedTuple, ParamSpec, TypeVar
 
 from ..domain.client_events import TYPES
@@ -18,7 +18,7 @@ from .clock import CLOCK, Clock
 from .fallback import Fallback, Instead
 from .fleet import Fleet, FleetBreaker
 from .held import Blocks
-from .part import AsyncWay, Caller, Part, Way, straight
+from .part import AsyncWay, Caller, Part, Way, refuse, straight
 from .rate_limiter import RateLimiter
 from .registry import Registry, RegistryEvent
 from .retry import Retry
@@ -94,6 +94,8 @@ class Resilience:
     def call(self, name: str, fn: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         ways = self._ways.get(name) or self._composed(name)
         result: T = ways.way(fn, args, kwargs)
+        if type(result) is CoroutineType:
+            refuse(result)
         return result
 
     def acall(

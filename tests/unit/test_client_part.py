@@ -5,6 +5,7 @@ import functools
 import pytest
 
 from app.client.errors import CallNotPermitted
+from app.client.resilience import Resilience
 from app.client.retry import Retry, RetryPolicy
 from tests.support.virtual_clock import VirtualClock
 
@@ -42,3 +43,13 @@ def test_a_generator_is_refused_since_it_would_go_unguarded(retry):
     for each in (pages, later):
         with pytest.raises(TypeError, match=f"{each.__name__}.*: a generator cannot be guarded"):
             retry(each)
+
+
+def test_a_coroutine_that_nobody_has_awaited_is_no_result(retry):
+    async def charge():
+        return 7
+
+    resilience = Resilience(policies={"retry": {"pay": RetryPolicy()}}, clock=VirtualClock())
+    for call in (lambda: retry.call(charge), retry(lambda *_: charge()), lambda: resilience.call("pay", charge)):
+        with pytest.raises(TypeError, match="charge is a coroutine: await it by `acall`"):
+            call()
