@@ -15,21 +15,31 @@ H = TypeVar("H")
 class Held:
     """A breaker's permit, for one `with` or `async with`. It is of the state that gave it, whatever came since."""
 
-    __slots__ = ("_began_ns", "_seq", "_steps")
+    __slots__ = ("_began_ns", "_notes", "_seq", "_steps")
 
     def __init__(self, steps: Steps) -> None:
         self._steps = steps
 
     def __enter__(self) -> None:
         """Raises CallNotPermitted."""
-        self._seq = self._steps.acquire(None)
-        self._began_ns = self._steps.clock.now_ns()
+        steps = self._steps
+        notes = self._notes = steps.notes
+        self._seq = steps.acquire(None) if notes is None else notes.seq
+        self._began_ns = steps.clock.now_ns()
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+        steps, notes = self._steps, self._notes
         if error is not None and not isinstance(error, Exception):
-            self._steps.given_up(self._seq)
-        else:
-            self._steps.judged(Ended(error=error), self._steps.clock.now_ns() - self._began_ns, self._seq, None)
+            steps.given_up(self._seq)
+            return
+        ended_ns = steps.clock.now_ns()
+        took_ns = ended_ns - self._began_ns
+        if error is not None or notes is None or took_ns > notes.limit_ns or ended_ns > notes.until_ns:
+            steps.judged(Ended(error=error), took_ns, self._seq, None)
+            return
+        notes.append((self._began_ns, ended_ns, None))
+        if notes is not steps.notes or len(notes) >= notes.most:
+            steps.settle(notes)
 
     async def __aenter__(self) -> None:
         self.__enter__()

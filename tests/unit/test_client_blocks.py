@@ -125,6 +125,22 @@ def test_a_block_that_fails_is_a_failed_call_and_raises(breaker, entered):
     assert breaker.state is State.OPEN
 
 
+def test_a_block_that_shows_the_rate_of_failures_opens_it_at_once(breaker, entered):
+    fail(breaker, 2)
+    for _ in range(2):
+        with entered():
+            pass
+    assert breaker.state is State.OPEN
+
+
+def test_a_slow_block_is_a_slow_call(clock):
+    breaker = of(clock, slow_call_duration_threshold_ms=10, slow_call_rate_threshold=50.0)
+    for ms in (10, 11, 10, 11):
+        with breaker:
+            clock.advance(ms * MS)
+    assert breaker.state is State.OPEN
+
+
 def test_a_dependency_whose_user_fails_is_a_failed_call(breaker, entered):
     resource = contextmanager(dependency)(entered)
     error = NetworkError()
