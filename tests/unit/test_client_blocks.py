@@ -118,6 +118,14 @@ def test_a_permit_is_of_the_state_that_gave_it(breaker, entered):
     assert breaker.state is State.CLOSED
 
 
+def test_a_block_that_outlives_a_policy_is_counted(breaker, entered):
+    block = dependency(entered)
+    next(block)
+    breaker.policy = SMALL
+    next(block, None)
+    assert breaker.metrics().buffered == 1
+
+
 def test_a_block_that_fails_is_a_failed_call_and_raises(breaker, entered):
     for _ in range(4):
         with pytest.raises(NetworkError), entered():
