@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import click
 
 from app.cli.invocation import Invocation, json_option, settled
-from app.cli.output import Bar, instant, put_fields, put_json, put_rows
+from app.cli.output import Bar, instant, put_fields, put_json, put_rows, visible
 
 if TYPE_CHECKING:
     from app.cli.letters import Letter
@@ -163,7 +163,7 @@ def show(invocation: Invocation, place: str) -> None:
 
 def _put_part(title: str, text: str) -> None:
     if text:
-        click.echo(f"\n{title}\n" + "\n".join(f"  {line}" for line in text.splitlines()))
+        click.echo(f"\n{title}\n" + "\n".join(f"  {visible(line)}" for line in text.splitlines()))
 
 
 def _text(raw: bytes | None) -> str | None:

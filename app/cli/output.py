@@ -55,7 +55,14 @@ def _text(value: Any) -> str:
         return ""
     if isinstance(value, bool):
         return "yes" if value else "no"
-    return " ".join(str(value).splitlines())
+    return visible(" ".join(str(value).splitlines()))
+
+
+def visible(text: str) -> str:
+    """Control characters as `\\x1b`: names and values come from anywhere, and would speak to the terminal."""
+    if text.isprintable():
+        return text
+    return "".join(each if each.isprintable() or each == "\t" else ascii(each)[1:-1] for each in text)
 
 
 class Bar:
