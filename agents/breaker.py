@@ -2,12 +2,12 @@
 
 from collections.abc import Iterable, Iterator
 
-from app.domain import acts, fleet
 from app.domain.audit import Audit
-from app.domain.breaker import Policy
-from app.domain.calls import BreakerAct, BreakerState, CallOutcome, Transition
-from app.domain.fleet import Effect, Fleet, Terms
-from app.domain.scopes import Scopes
+from app.domain.breakers import acts, fleet
+from app.domain.breakers.breaker import Policy
+from app.domain.breakers.calls import BreakerAct, BreakerState, CallOutcome, Transition
+from app.domain.breakers.fleet import Effect, Fleet, Terms
+from app.domain.breakers.scopes import Scopes
 from app.engine.processor import Change, Due, Out, Reading, Record, processor
 from app.wire.topics import AUDIT, BREAKER_ACTS, BREAKER_STATES, BREAKER_TRANSITIONS, CALL_OUTCOMES
 from tables.breaker import breakers, policies, scopes

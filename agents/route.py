@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 
-from app.domain.messages import DomainEvent
-from app.domain.route import Place, Routes, starts
+from app.domain.sagas.messages import DomainEvent
+from app.domain.sagas.route import Place, Routes, starts
 from app.engine.processor import Out, Reading, Record, processor
 from app.wire.topics import DOMAIN_EVENTS, SAGA_INBOX
 from tables.route import routes

@@ -3,10 +3,10 @@
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from app.domain import saga as domain
-from app.domain.messages import Act, Reply, Signal, Start, Typed
-from app.domain.saga_state import Saga
-from app.domain.turn import Effect, Emitted, Sent, Terms, Told
+from app.domain.sagas import saga as domain
+from app.domain.sagas.messages import Act, Reply, Signal, Start, Typed
+from app.domain.sagas.saga_state import Saga
+from app.domain.sagas.turn import Effect, Emitted, Sent, Terms, Told
 from app.engine.processor import Change, Due, Out, Reading, Record, processor
 from app.wire.topics import CALL_OUTCOMES, SAGA_EVENTS, SAGA_INBOX, SAGA_REPLIES, commands, emitted
 from tables.saga import definitions, participants, retries, sagas

@@ -18,7 +18,7 @@ from urllib.parse import quote
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from app.config import Settings, SettingsRefused, load
-from app.domain.definition_tree import BadDefinition
+from app.domain.sagas.definition_tree import BadDefinition
 from app.wire.definitions import load_definitions
 from app.worker.plan import plan_of
 from deploy.demo.stage import SETTINGS

@@ -1,9 +1,9 @@
 """Every saga, keyed by its id and partitioned as saga-inbox; and what sagas are decided by."""
 
-from app.domain.definition import Definition
-from app.domain.participant import Participant
 from app.domain.retry import RetryPolicy
-from app.domain.saga_state import STATES, Saga, due, ordinal
+from app.domain.sagas.definition import Definition
+from app.domain.sagas.participant import Participant
+from app.domain.sagas.saga_state import STATES, Saga, due, ordinal
 from app.engine.processor import Table, View
 from app.wire.topics import DEFINITIONS
 

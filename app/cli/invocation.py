@@ -46,7 +46,7 @@ class Invocation:
     @cached_property
     def plan(self) -> Plan:
         """What a worker with these settings would run."""
-        from app.domain.definition_tree import BadDefinition
+        from app.domain.sagas.definition_tree import BadDefinition
         from app.wire.definitions import load_definitions
         from app.worker.plan import plan_of
 

@@ -13,8 +13,8 @@ from app.cli.invocation import Invocation, NotGiven, json_option, settled, url_o
 from app.cli.output import instant, put_fields, put_json, put_rows
 
 if TYPE_CHECKING:
-    from app.domain.definition import Definition
-    from app.domain.messages import Start
+    from app.domain.sagas.definition import Definition
+    from app.domain.sagas.messages import Start
     from app.engine.broker.admin import Admin
 
 COLUMNS = {
@@ -100,7 +100,7 @@ def start(invocation: Invocation, saga: str, key: str, data: str, again: bool) -
     raw = _data(data)
 
     async def send(admin: Admin) -> Start:
-        from app.domain.messages import Start
+        from app.domain.sagas.messages import Start
 
         definition = await _newest(admin, saga)
         begun = Start(
@@ -129,7 +129,7 @@ def _path(saga: str, key: str) -> str:
 
 def _saga_id(saga: str, key: str) -> str:
     from app.domain.errors import BadKey
-    from app.domain.ids import saga_id
+    from app.domain.sagas.ids import saga_id
 
     try:
         return saga_id(saga, key)

@@ -9,13 +9,13 @@ import click
 import msgspec
 
 from app.config import Settings
-from app.domain import folding
-from app.domain.breaker import Event, Verdict
-from app.domain.calls import CallOutcome
+from app.domain.breakers import folding
+from app.domain.breakers.breaker import Event, Verdict
+from app.domain.breakers.calls import CallOutcome
+from app.domain.breakers.rehearsal import Rehearsal
+from app.domain.breakers.scopes import names_of
+from app.domain.breakers.window import shown
 from app.domain.errors import Rejected
-from app.domain.rehearsal import Rehearsal
-from app.domain.scopes import names_of
-from app.domain.window import shown
 from app.wire.codec import reader, to_json
 
 VERDICTS = {

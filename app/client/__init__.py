@@ -1,6 +1,6 @@
 """The client library, shipped as `iopt_client`: calls of services, guarded as Resilience4j guards them."""
 
-from ..domain.breaker_policy import Policy as BreakerPolicy
+from ..domain.breakers.breaker_policy import Policy as BreakerPolicy
 from ..domain.bulkhead import BulkheadPolicy, ThreadPoolBulkheadPolicy
 from ..domain.interval import Interval
 from ..domain.rate_limiter import RateLimiterPolicy

@@ -1,8 +1,8 @@
 """Calls are held back while too many fail: CircuitBreakerStateMachine of Resilience4j 2.4, for threads and event loops.
 
-No lock is held across a call. Where a success can change nothing but the window (`app.domain.calm`), it is only noted:
-two readings of the clock and one append. Notes are counted with the next call that is judged, when somebody looks, and
-when there are 1,000 of them, or one fewer than could show a rate.
+No lock is held across a call. Where a success can change nothing but the window (`app.domain.breakers.calm`), it is
+only noted: two readings of the clock and one append. Notes are counted with the next call that is judged, when somebody
+looks, and when there are 1,000 of them, or one fewer than could show a rate.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from collections.abc import Callable
 from types import FrameType, TracebackType
 from typing import Any
 
-from ..domain import breaker as machine
-from ..domain import member as members
-from ..domain.breaker import Metrics, Policy, State
+from ..domain.breakers import breaker as machine
+from ..domain.breakers import member as members
+from ..domain.breakers.breaker import Metrics, Policy, State
 from .alarm import ALARM, Alarm
 from .breaker_events import BreakerEvents
 from .breaker_steps import UNKNOWN, Listener, Steps

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
-from ..domain import breaker_events
-from ..domain.breaker import State
-from ..domain.breaker_events import EventType
+from ..domain.breakers import breaker_events
+from ..domain.breakers.breaker import State
+from ..domain.breakers.breaker_events import EventType
 from .clock import Clock
 from .events import RING_SIZE, Event, Events
 

@@ -9,13 +9,13 @@ from typing import Any, NamedTuple, Protocol
 
 import msgspec
 
-from ..domain import breaker as machine
-from ..domain import member as members
-from ..domain.breaker import Breaker, Outcome, Policy, State, Verdict
-from ..domain.breaker_events import Event as Told
-from ..domain.calm import by_second, calm, succeeded
-from ..domain.member import Member
-from ..domain.scopes import service_of
+from ..domain.breakers import breaker as machine
+from ..domain.breakers import member as members
+from ..domain.breakers.breaker import Breaker, Outcome, Policy, State, Verdict
+from ..domain.breakers.breaker_events import Event as Told
+from ..domain.breakers.calm import by_second, calm, succeeded
+from ..domain.breakers.member import Member
+from ..domain.breakers.scopes import service_of
 from . import forks
 from .alarm import Alarm
 from .breaker_events import BreakerEvents, Success

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from ..domain import breaker_policy
+from ..domain.breakers import breaker_policy
 from ..domain.bulkhead import BulkheadPolicy, ThreadPoolBulkheadPolicy
 from ..domain.interval import exponential, fixed, randomized
 from ..domain.rate_limiter import RateLimiterPolicy

@@ -18,10 +18,10 @@ from typing import Any, NamedTuple, Protocol
 
 import msgspec
 
-from ..domain.breaker import Policy
-from ..domain.calls import BreakerState
-from ..domain.member import Told
-from ..domain.scopes import service_of
+from ..domain.breakers.breaker import Policy
+from ..domain.breakers.calls import BreakerState
+from ..domain.breakers.member import Told
+from ..domain.breakers.scopes import service_of
 from . import forks
 from .breaker import CircuitBreaker
 from .clock import CLOCK, Clock

@@ -8,7 +8,7 @@ from typing import NamedTuple, Protocol
 
 import msgspec
 
-from ..domain.calls import CallOutcome
+from ..domain.breakers.calls import CallOutcome
 from .breaker_steps import Call, Note
 from .scope import Scope
 

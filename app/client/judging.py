@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 
 from msgspec import field
 
-from ..domain import breaker_policy
-from ..domain.breaker_policy import Policy, Verdict
+from ..domain.breakers import breaker_policy
+from ..domain.breakers.breaker_policy import Policy, Verdict
 from .retry import Ended
 
 Predicate = Callable[[Any], bool]

@@ -18,7 +18,7 @@ from itertools import count
 
 import msgspec
 
-from ..domain.calls import CallOutcome
+from ..domain.breakers.calls import CallOutcome
 from ..domain.client_events import ClientEvents
 from . import forks
 from .breaker import CircuitBreaker

@@ -10,7 +10,7 @@ from app.config.kafka import KAFKA
 from app.config.keys import Key, idle, refused
 from app.config.resilience import RESILIENCE
 from app.config.units import TEXT, duration, many, matching, only, size, whole, word
-from app.domain.scopes import SCOPES
+from app.domain.breakers.scopes import SCOPES
 
 HOST_AND_PORT = matching(r"[^\s,:/]+:\d{1,5}|\[[0-9a-fA-F:]+\]:\d{1,5}", "host:port")
 ADVERTISED = matching(r"http://([^\s/:]+|\[[0-9a-fA-F:]+\])(:\d{1,5})?", "http://host or http://host:port")

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from app.config.bound import BY_NAME, DEFAULT_ORIGIN, Bound, Value, defaulted
 from app.config.errors import Problem
 from app.config.resilience import BREAKER, BULKHEAD, FAMILIES, RETRY
-from app.domain.scopes import service_of
+from app.domain.breakers.scopes import service_of
 
 DEFAULT = "default"
 WAIT = "waitDurationInOpenState"

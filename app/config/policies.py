@@ -13,12 +13,12 @@ from app.config.bound import Bound
 from app.config.errors import Problem
 from app.config.layers import OF_THE_WAIT, WAIT, Instance, instance
 from app.config.resilience import BREAKER, LONGEST_S, RETRY, USED
-from app.domain.breaker import Policy
-from app.domain.calls import State
+from app.domain.breakers.breaker import Policy
+from app.domain.breakers.calls import State
+from app.domain.breakers.scopes import Scopes, scope_of, service_of
+from app.domain.breakers.window import WindowType
 from app.domain.interval import Interval, exponential, fixed, randomized
 from app.domain.retry import RetryPolicy
-from app.domain.scopes import Scopes, scope_of, service_of
-from app.domain.window import WindowType
 
 _USUAL = {name: value for name, value in msgspec.structs.asdict(Policy()).items() if name != "config_version"}
 _NAMED = {field.encode_name.removesuffix("Ms"): field.name for field in msgspec.structs.fields(Policy)}

@@ -12,10 +12,10 @@ from app.config.effective import effective
 from app.config.errors import SettingsRefused
 from app.config.resilience import BREAKER
 from app.config.security import Reading, Security
-from app.domain.breaker import Policy
-from app.domain.participant import Participant, usual
+from app.domain.breakers.breaker import Policy
+from app.domain.breakers.scopes import Scopes, service_of
 from app.domain.retry import RetryPolicy
-from app.domain.scopes import Scopes, service_of
+from app.domain.sagas.participant import Participant, usual
 
 
 @dataclass(frozen=True, slots=True)

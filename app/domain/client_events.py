@@ -10,7 +10,7 @@ from typing import Annotated
 
 import msgspec
 
-from .calls import Natural
+from .breakers.calls import Natural
 
 MOST = 1_000  # events of one record
 

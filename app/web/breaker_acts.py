@@ -12,10 +12,10 @@ import msgspec
 from aiohttp import web
 
 from app.domain.audit import Audit
-from app.domain.breaker import State
-from app.domain.calls import BreakerAct
-from app.domain.fleet import Fleet
-from app.domain.scopes import service_of
+from app.domain.breakers.breaker import State
+from app.domain.breakers.calls import BreakerAct
+from app.domain.breakers.fleet import Fleet
+from app.domain.breakers.scopes import service_of
 from app.engine.tail import Seen
 from app.wire.topics import AUDIT
 from tables.breaker import breakers

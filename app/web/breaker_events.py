@@ -11,11 +11,11 @@ from urllib.parse import quote
 
 from aiohttp import web
 
-from app.domain.breaker import EventType
-from app.domain.calls import CallOutcome, Transition
-from app.domain.published import STAYING
-from app.domain.scopes import names_of, service_of
-from app.domain.window import single
+from app.domain.breakers.breaker import EventType
+from app.domain.breakers.calls import CallOutcome, Transition
+from app.domain.breakers.published import STAYING
+from app.domain.breakers.scopes import names_of, service_of
+from app.domain.breakers.window import single
 from app.engine.tail import Seen
 from app.wire.topics import BREAKER_TRANSITIONS, CALL_OUTCOMES
 from tables.breaker import breakers

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from app.domain.breaker import Breaker, Policy
-from app.domain.calls import State
-from app.domain.fleet import Kept, metrics
-from app.domain.window import WindowType, shown
+from app.domain.breakers.breaker import Breaker, Policy
+from app.domain.breakers.calls import State
+from app.domain.breakers.fleet import Kept, metrics
+from app.domain.breakers.window import WindowType, shown
 from app.telemetry.metrics import (
     BREAKER_STATES,
     R4J_BUFFERED,

@@ -7,10 +7,10 @@ from typing import Any
 
 from aiohttp import web
 
-from app.domain.breaker import Metrics, Policy, State, begun
-from app.domain.fleet import Fleet, Kept, metrics
-from app.domain.scopes import scope_of, service_of
-from app.domain.window import shown
+from app.domain.breakers.breaker import Metrics, Policy, State, begun
+from app.domain.breakers.fleet import Fleet, Kept, metrics
+from app.domain.breakers.scopes import scope_of, service_of
+from app.domain.breakers.window import shown
 from tables.breaker import breakers
 
 from .ask import MOST, asked, refuse_others

@@ -10,8 +10,8 @@ from typing import Any
 from aiohttp import web
 
 from app.domain.errors import BadKey
-from app.domain.ids import command_id, saga_id
-from app.domain.saga_state import STATES, Progress, Saga, StepState
+from app.domain.sagas.ids import command_id, saga_id
+from app.domain.sagas.saga_state import STATES, Progress, Saga, StepState
 from tables.saga import sagas
 
 from .ask import after, asked, cursor_after, limit, refuse_others

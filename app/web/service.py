@@ -7,9 +7,9 @@ from contextlib import AbstractAsyncContextManager
 from enum import StrEnum
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
-from app.domain.breaker import Policy
-from app.domain.calls import BreakerAct
-from app.domain.scopes import Scopes
+from app.domain.breakers.breaker import Policy
+from app.domain.breakers.calls import BreakerAct
+from app.domain.breakers.scopes import Scopes
 from app.engine.processor import Table
 from app.engine.tail import Seen
 from app.wire.topics import Topic

@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 import msgspec
 from ruamel.yaml import YAML
 
-from app.domain.calls import CallOutcome
-from app.domain.messages import Command, Fact, Signal
+from app.domain.breakers.calls import CallOutcome
+from app.domain.sagas.messages import Command, Fact, Signal
 from app.wire.cloudevents import CloudEvents
 from app.wire.dead_letter import NUMBERS, PREFIX, REPLAY_OF, TEXTS
 from app.wire.topics import OURS_ALONE, OWNED, Cleanup, Topic, commands, configs, dead_letters

@@ -13,9 +13,9 @@ from typing import Any, Literal
 import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
 
-from app.domain.calls import BreakerAct
+from app.domain.breakers.calls import BreakerAct
 from app.domain.errors import Invalid, PassedOver, Undecodable
-from app.domain.messages import Act, Command, Typed
+from app.domain.sagas.messages import Act, Command, Typed
 from app.wire.codec import Envelope, Headers, Written, reader, to_json
 
 JSON = b"application/json"

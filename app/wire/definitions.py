@@ -11,9 +11,9 @@ from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
-from app.domain.definition import Definition, canonical
-from app.domain.definition_reading import definition_of
-from app.domain.definition_tree import BadDefinition, Node, Problem
+from app.domain.sagas.definition import Definition, canonical
+from app.domain.sagas.definition_reading import definition_of
+from app.domain.sagas.definition_tree import BadDefinition, Node, Problem
 
 SUFFIXES = (".yaml", ".yml")
 

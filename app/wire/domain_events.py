@@ -8,8 +8,8 @@ from typing import Any
 from msgspec import Raw
 
 from app.domain.errors import PassedOver, Undecodable
-from app.domain.mapping import business_path
-from app.domain.messages import DomainEvent
+from app.domain.sagas.mapping import business_path
+from app.domain.sagas.messages import DomainEvent
 from app.wire.cloudevents import JSON, open_event, rfc3339, text
 from app.wire.codec import Envelope, Headers, Written, reader
 

@@ -12,11 +12,11 @@ from typing import Any, NamedTuple
 from msgspec import Raw
 
 from app.domain.audit import Audit, ChangedSetting
-from app.domain.calls import BreakerAct, BreakerState, CallOutcome, Transition
+from app.domain.breakers.calls import BreakerAct, BreakerState, CallOutcome, Transition
 from app.domain.client_events import ClientEvents
-from app.domain.definition import Definition, canonical
-from app.domain.ids import checked_key, saga_id
-from app.domain.messages import Act, Command, Fact, Reply, Signal, Start
+from app.domain.sagas.definition import Definition, canonical
+from app.domain.sagas.ids import checked_key, saga_id
+from app.domain.sagas.messages import Act, Command, Fact, Reply, Signal, Start
 from app.wire.cloudevents import AnyType, CloudEvents
 from app.wire.codec import Codec, Envelope, Headers, Verbatim
 from app.wire.domain_events import DomainEvents

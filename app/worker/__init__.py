@@ -10,7 +10,7 @@ from typing import Any
 
 from app.config import Settings
 from app.config import load as load_settings
-from app.domain.definition_tree import BadDefinition
+from app.domain.sagas.definition_tree import BadDefinition
 from app.engine.fatal import fatal
 from app.engine.group.slots import NoSlot
 from app.engine.service import FAILED, REFUSED, Around, Worker

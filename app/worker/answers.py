@@ -9,9 +9,9 @@ from itertools import islice
 from typing import Any, TypeVar
 
 from app.config import Settings
-from app.domain.breaker import Policy
-from app.domain.calls import BreakerAct
-from app.domain.scopes import Scopes
+from app.domain.breakers.breaker import Policy
+from app.domain.breakers.calls import BreakerAct
+from app.domain.breakers.scopes import Scopes
 from app.engine import tail
 from app.engine.broker.admin import RawOut, Refused, connected
 from app.engine.group.owned import Owned

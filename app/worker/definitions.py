@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from app.domain.definition import Definition, canonical
+from app.domain.sagas.definition import Definition, canonical
 from app.engine.processor import Out
 from app.engine.service import Worker
 from app.telemetry.logs import log

@@ -12,8 +12,8 @@ import agents.breaker
 import agents.route
 import agents.saga
 from app.config import Settings
-from app.domain.definition import Definition
-from app.domain.route import routes_of
+from app.domain.sagas.definition import Definition
+from app.domain.sagas.route import routes_of
 from app.engine.plan import Plan
 from app.engine.processor import PROCESSORS, View
 from app.engine.transactions.committer import Pace

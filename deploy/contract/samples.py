@@ -8,10 +8,10 @@ import msgspec
 from msgspec import Raw
 
 from app.domain.audit import Audit, ChangedSetting
-from app.domain.calls import BreakerAct, BreakerState, CallOutcome, Sighting, State, Transition
+from app.domain.breakers.calls import BreakerAct, BreakerState, CallOutcome, Sighting, State, Transition
 from app.domain.client_events import ClientEvents
-from app.domain.definition import Definition
-from app.domain.messages import Act, Command, DomainEvent, Error, Fact, Origin, Reply, Signal, Start, Typed
+from app.domain.sagas.definition import Definition
+from app.domain.sagas.messages import Act, Command, DomainEvent, Error, Fact, Origin, Reply, Signal, Start, Typed
 from app.wire.topics import (
     AUDIT,
     BREAKER_ACTS,

@@ -16,7 +16,7 @@ import msgspec
 import psutil
 from confluent_kafka import Consumer, TopicPartition
 
-from app.domain.calls import CallOutcome, State
+from app.domain.breakers.calls import CallOutcome, State
 from app.wire.topics import BREAKER_STATES, CALL_OUTCOMES
 from tests.bench.cluster import Cluster, Failed, Sendable
 from tests.bench.orders import GROUP, Phase, Product, measured

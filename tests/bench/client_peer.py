@@ -31,8 +31,8 @@ from app.client import (
     TimeLimiterPolicy,
     Who,
 )
+from app.domain.breakers.window import WindowType
 from app.domain.bulkhead import BulkheadPolicy
-from app.domain.window import WindowType
 
 CALLS = 20_000
 PLAIN = "plain"

@@ -20,9 +20,9 @@ import msgspec
 import psutil
 from msgspec import Raw
 
-from app.domain.ids import command_id
-from app.domain.messages import Reply, Start
-from app.domain.saga_state import State
+from app.domain.sagas.ids import command_id
+from app.domain.sagas.messages import Reply, Start
+from app.domain.sagas.saga_state import State
 from app.wire.codec import Envelope
 from app.wire.topics import SAGA_EVENTS, SAGA_INBOX, SAGA_REPLIES, Topic
 from deploy.demo import orders, shop, stage

@@ -11,14 +11,14 @@ from typing import Any
 import msgspec
 import pytest
 
-from app.domain.breaker import Breaker
-from app.domain.calls import Sighting, State
-from app.domain.fleet import Fleet, Kept, Totals
-from app.domain.messages import Error
-from app.domain.permits import Client, Round
-from app.domain.saga_state import Entry, Open, Progress, Saga, StepState, Wait
-from app.domain.saga_state import State as SagaState
-from app.domain.window import CountWindow, TimeWindow
+from app.domain.breakers.breaker import Breaker
+from app.domain.breakers.calls import Sighting, State
+from app.domain.breakers.fleet import Fleet, Kept, Totals
+from app.domain.breakers.permits import Client, Round
+from app.domain.breakers.window import CountWindow, TimeWindow
+from app.domain.sagas.messages import Error
+from app.domain.sagas.saga_state import Entry, Open, Progress, Saga, StepState, Wait
+from app.domain.sagas.saga_state import State as SagaState
 from app.engine.processor import Table
 from app.engine.state.stored import (
     POSITIONS_KEY,

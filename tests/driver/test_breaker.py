@@ -2,8 +2,8 @@
 
 import pytest
 
-from app.domain.breaker import Policy
-from app.domain.calls import CallOutcome
+from app.domain.breakers.breaker import Policy
+from app.domain.breakers.calls import CallOutcome
 from app.wire.topics import BREAKER_STATES, CALL_OUTCOMES
 from tests.support.breakers import Breakers
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from app.domain.breaker import Policy
-from app.domain.scopes import Scopes
+from app.domain.breakers.breaker import Policy
+from app.domain.breakers.scopes import Scopes
 from app.wire.topics import AUDIT, BREAKER_ACTS, BREAKER_TRANSITIONS
 from tests.support.breakers import Breakers
 

@@ -3,8 +3,8 @@
 import pytest
 from msgspec.structs import replace
 
-from app.domain.breaker import Policy
-from app.domain.scopes import Scopes
+from app.domain.breakers.breaker import Policy
+from app.domain.breakers.scopes import Scopes
 from tests.support.breakers import Breakers
 
 POLICY = Policy(

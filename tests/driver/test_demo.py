@@ -13,9 +13,9 @@ import pytest
 
 from agents.route import start_sagas
 from agents.saga import run_sagas
-from app.domain.participant import usual
 from app.domain.retry import RetryPolicy
-from app.domain.route import routes_of
+from app.domain.sagas.participant import usual
+from app.domain.sagas.route import routes_of
 from app.engine.driver import Driver, Sent
 from app.engine.processor import PROCESSORS
 from app.wire.definitions import load_definitions

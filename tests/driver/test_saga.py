@@ -5,8 +5,8 @@ from __future__ import annotations
 import msgspec
 from msgspec.structs import replace
 
-from app.domain.definition import Definition, Named
-from app.domain.messages import Error
+from app.domain.sagas.definition import Definition, Named
+from app.domain.sagas.messages import Error
 from app.engine.driver import EPOCH_MS
 from app.wire.topics import (
     commands,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from app.domain.messages import Error
+from app.domain.sagas.messages import Error
 from tables.saga import sagas
 
 

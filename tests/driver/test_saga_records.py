@@ -6,7 +6,7 @@ import pytest
 from msgspec import Raw
 from msgspec.structs import replace
 
-from app.domain.messages import Act, Signal, Start
+from app.domain.sagas.messages import Act, Signal, Start
 from app.wire.topics import SAGA_EVENTS, SAGA_INBOX, SAGA_REPLIES, commands, emitted
 from tests.support.shop import ORDERS
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from app.config import load
-from app.domain.calls import BreakerAct, CallOutcome
+from app.domain.breakers.calls import BreakerAct, CallOutcome
 from app.wire.topics import AUDIT, BREAKER_ACTS, BREAKER_STATES, BREAKER_TRANSITIONS, CALL_OUTCOMES, Envelope, Topic
 from tests.support.breakers import Breakers
 from tests.support.kafka import Kafka, Written

@@ -16,7 +16,7 @@ from app.client.fleet import Limits
 from app.client.judging import CircuitBreakerPolicy
 from app.client.kafka import connect
 from app.client.scope import Who
-from app.domain.breaker import State
+from app.domain.breakers.breaker import State
 from tests.support.kafka import wait_for
 from tests.support.product import SETTINGS, Product, product_in
 

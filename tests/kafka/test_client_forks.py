@@ -9,8 +9,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from app.domain.breaker import State
-from app.domain.calls import BreakerState
+from app.domain.breakers.breaker import State
+from app.domain.breakers.calls import BreakerState
 from deploy.kafka import local_kafka
 from tests.support.forking_caller import CALLS, CLIENT, SERVICE
 from tests.support.kafka import Kafka, wait_for

@@ -10,10 +10,10 @@ import pytest
 import pytest_asyncio
 from msgspec.structs import replace
 
-from app.domain.breaker import Policy
-from app.domain.fleet import Totals
-from app.domain.ids import saga_id
-from app.domain.saga_state import Saga, State
+from app.domain.breakers.breaker import Policy
+from app.domain.breakers.fleet import Totals
+from app.domain.sagas.ids import saga_id
+from app.domain.sagas.saga_state import Saga, State
 from app.telemetry.metrics import CATALOGUE, Counter, Gauge, Histogram
 from app.telemetry.metrics import CIRCUIT_BREAKER as R4J
 from deploy.grafana import expressions

@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from app.domain.definition import Definition
-from app.domain.messages import Start
+from app.domain.sagas.definition import Definition
+from app.domain.sagas.messages import Start
 from app.wire.codec import Envelope
 from app.wire.definitions import read_definitions
 from app.wire.partition import partition

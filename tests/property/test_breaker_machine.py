@@ -5,10 +5,10 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from app.domain import breaker as machine
-from app.domain.breaker import Breaker, NoSuchChange, Outcome, Policy, State, Verdict
+from app.domain.breakers import breaker as machine
+from app.domain.breakers.breaker import Breaker, NoSuchChange, Outcome, Policy, State, Verdict
+from app.domain.breakers.window import WindowType
 from app.domain.interval import exponential, linear, randomized
-from app.domain.window import WindowType
 
 POLICIES = st.builds(
     Policy,

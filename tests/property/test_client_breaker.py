@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from app.client.breaker import CircuitBreaker
 from app.client.errors import CallNotPermitted
 from app.client.judging import CircuitBreakerPolicy
-from app.domain.window import WindowType
+from app.domain.breakers.window import WindowType
 from tests.support.virtual_clock import MS, VirtualClock
 
 policies = st.builds(

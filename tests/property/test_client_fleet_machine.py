@@ -15,10 +15,10 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 
 from app.client.errors import CallNotPermitted
 from app.client.judging import CircuitBreakerPolicy
-from app.domain.breaker import State
-from app.domain.calls import BreakerState, CallOutcome
+from app.domain.breakers.breaker import State
+from app.domain.breakers.calls import BreakerState, CallOutcome
+from app.domain.breakers.permits import SKEW_MS
 from app.domain.errors import PassedOver
-from app.domain.permits import SKEW_MS
 from tests.support.fleets import Row
 from tests.support.members import PAY, Member
 from tests.support.virtual_clock import MS

@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import UNSET, Raw, inspect
 
-from app.domain.calls import CallOutcome
+from app.domain.breakers.calls import CallOutcome
 from app.domain.client_events import MOST, ClientEvents
 from app.domain.errors import BadKey, Invalid, PassedOver, Undecodable
-from app.domain.messages import Command, DomainEvent, Typed
+from app.domain.sagas.messages import Command, DomainEvent, Typed
 from app.wire.asyncapi import messages_of
 from app.wire.codec import Envelope
 from app.wire.dead_letter import DeadLetter, Failure, cut, dead_letter, replayed, size

@@ -6,11 +6,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from app.domain import kept
-from app.domain.breaker import Policy
-from app.domain.calls import State
-from app.domain.folding import ORDER
-from app.domain.window import WindowType
+from app.domain.breakers import kept
+from app.domain.breakers.breaker import Policy
+from app.domain.breakers.calls import State
+from app.domain.breakers.folding import ORDER
+from app.domain.breakers.window import WindowType
 from tests.support.fleets import Row
 
 policies = st.builds(

@@ -3,9 +3,9 @@
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from app.domain.breaker import Breaker, Policy
-from app.domain.calls import State, Transition
-from app.domain.fleet import due
+from app.domain.breakers.breaker import Breaker, Policy
+from app.domain.breakers.calls import State, Transition
+from app.domain.breakers.fleet import due
 from tests.support.fleets import Row
 
 policies = st.builds(

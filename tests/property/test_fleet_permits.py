@@ -6,9 +6,9 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from app.domain.breaker import Policy
-from app.domain.calls import BreakerState, State
-from app.domain.permits import SKEW_MS
+from app.domain.breakers.breaker import Policy
+from app.domain.breakers.calls import BreakerState, State
+from app.domain.breakers.permits import SKEW_MS
 from tests.support.fleets import Row
 
 START_AT = 1_000_000

@@ -13,14 +13,14 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from msgspec import Raw
 
-from app.domain.definition import Beginning, Definition, Emit, Named, Step, Trigger
 from app.domain.errors import PassedOver
-from app.domain.messages import Command, Error, Reply, Start
-from app.domain.participant import usual
 from app.domain.retry import RetryPolicy
-from app.domain.saga import decide, tick
-from app.domain.saga_state import Saga, State, StepState
-from app.domain.turn import Effect, Emitted, Sent, Terms, Told
+from app.domain.sagas.definition import Beginning, Definition, Emit, Named, Step, Trigger
+from app.domain.sagas.messages import Command, Error, Reply, Start
+from app.domain.sagas.participant import usual
+from app.domain.sagas.saga import decide, tick
+from app.domain.sagas.saga_state import Saga, State, StepState
+from app.domain.sagas.turn import Effect, Emitted, Sent, Terms, Told
 
 NAMES = "ABC"
 ENDS = (State.COMPLETED, State.COMPENSATED, State.IN_DEBT)

@@ -8,11 +8,11 @@ from contextlib import suppress
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.domain.breaker import Policy
-from app.domain.calls import BreakerState, State
+from app.domain.breakers.breaker import Policy
+from app.domain.breakers.calls import BreakerState, State
+from app.domain.breakers.scopes import Scopes
+from app.domain.breakers.window import WindowType
 from app.domain.errors import PassedOver
-from app.domain.scopes import Scopes
-from app.domain.window import WindowType
 from tests.support.fleets import Row
 
 COUNTING = st.builds(

@@ -4,7 +4,7 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.domain.window import NEVER, CountWindow, TimeWindow, Window
+from app.domain.breakers.window import NEVER, CountWindow, TimeWindow, Window
 
 CALLS = st.integers(0, 3)
 SIZES = st.integers(1, 5)

@@ -6,8 +6,8 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from app.domain.breaker import State
-from app.domain.calls import CallOutcome, Sighting, Transition
+from app.domain.breakers.breaker import State
+from app.domain.breakers.calls import CallOutcome, Sighting, Transition
 from app.wire.topics import BREAKER_TRANSITIONS, CALL_OUTCOMES
 from tests.support.web import AS_OF_AT, OneWorker
 

@@ -7,10 +7,10 @@ from typing import Any
 
 from agents import breaker as row
 from app.domain.audit import Audit
-from app.domain.breaker import Policy
-from app.domain.calls import BreakerAct, BreakerState, CallOutcome, State
-from app.domain.fleet import Fleet, Kept
-from app.domain.scopes import Scopes
+from app.domain.breakers.breaker import Policy
+from app.domain.breakers.calls import BreakerAct, BreakerState, CallOutcome, State
+from app.domain.breakers.fleet import Fleet, Kept
+from app.domain.breakers.scopes import Scopes
 from app.engine.driver import EPOCH_MS, Driver
 from app.engine.processor import PROCESSORS, View
 from app.wire.topics import AUDIT, BREAKER_ACTS, BREAKER_STATES, BREAKER_TRANSITIONS, CALL_OUTCOMES

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any, Generic, TypeVar
 
-from app.domain import fleet as domain
-from app.domain.acts import act
 from app.domain.audit import Audit
-from app.domain.breaker import Policy
-from app.domain.calls import BreakerAct, BreakerState, CallOutcome, Transition
-from app.domain.fleet import Decision, Effect, Fleet, Kept, Terms
-from app.domain.scopes import Scopes
+from app.domain.breakers import fleet as domain
+from app.domain.breakers.acts import act
+from app.domain.breakers.breaker import Policy
+from app.domain.breakers.calls import BreakerAct, BreakerState, CallOutcome, Transition
+from app.domain.breakers.fleet import Decision, Effect, Fleet, Kept, Terms
+from app.domain.breakers.scopes import Scopes
 
 V = TypeVar("V")
 SERVICE_ALONE = Scopes()

@@ -13,9 +13,9 @@ from app.client.judging import CircuitBreakerPolicy
 from app.client.part import straight
 from app.client.report import Report
 from app.client.scope import Scope, Who
-from app.domain.breaker import Policy, State
-from app.domain.calls import BreakerState
-from app.domain.scopes import scope_of, service_of
+from app.domain.breakers.breaker import Policy, State
+from app.domain.breakers.calls import BreakerState
+from app.domain.breakers.scopes import scope_of, service_of
 from tests.support.memory_transport import MemoryTransport, Topics
 from tests.support.virtual_clock import MS, VirtualClock
 

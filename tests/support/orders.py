@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from app.domain.definition import Beginning, Definition, Emit, Named, Step, Trigger
 from app.domain.retry import RetryPolicy
+from app.domain.sagas.definition import Beginning, Definition, Emit, Named, Step, Trigger
 
 THREE_TIMES = RetryPolicy(max_attempts=3, wait_ms=1_000, multiplier=2.0)
 

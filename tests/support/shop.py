@@ -9,11 +9,11 @@ from msgspec import Raw
 
 from agents.route import start_sagas
 from agents.saga import run_sagas
-from app.domain.definition import Definition
-from app.domain.messages import Command, Reply
-from app.domain.participant import usual
 from app.domain.retry import RetryPolicy
-from app.domain.route import routes_of
+from app.domain.sagas.definition import Definition
+from app.domain.sagas.messages import Command, Reply
+from app.domain.sagas.participant import usual
+from app.domain.sagas.route import routes_of
 from app.engine.driver import Driver
 from app.engine.processor import PROCESSORS
 from app.wire.topics import (

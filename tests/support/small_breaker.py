@@ -9,7 +9,7 @@ from msgspec import structs
 
 from app.client.breaker import CircuitBreaker
 from app.client.judging import CircuitBreakerPolicy
-from app.domain.breaker import Policy
+from app.domain.breakers.breaker import Policy
 from tests.support.failures import NetworkError
 from tests.support.virtual_clock import VirtualClock
 

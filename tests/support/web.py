@@ -13,10 +13,10 @@ from aiohttp import ClientSession, web
 from msgspec.structs import replace
 
 from app.domain.audit import Audit
-from app.domain.breaker import Breaker, Policy, State
-from app.domain.calls import BreakerAct
-from app.domain.fleet import Fleet, Kept
-from app.domain.scopes import Scopes
+from app.domain.breakers.breaker import Breaker, Policy, State
+from app.domain.breakers.calls import BreakerAct
+from app.domain.breakers.fleet import Fleet, Kept
+from app.domain.breakers.scopes import Scopes
 from app.engine.processor import Table
 from app.engine.tail import Seen
 from app.web import breaker_acts

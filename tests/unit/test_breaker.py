@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 
-from app.domain.breaker import (
+from app.domain.breakers.breaker import (
     Breaker,
     Event,
     NoSuchChange,
@@ -23,8 +23,8 @@ from app.domain.breaker import (
     release,
     reset,
 )
+from app.domain.breakers.window import WindowType
 from app.domain.interval import exponential, fixed, randomized
-from app.domain.window import WindowType
 
 NOW = 1_790_000_000_000
 POLICY = Policy(sliding_window_size=4, minimum_number_of_calls=4, permitted_number_of_calls_in_half_open_state=2)

@@ -13,9 +13,9 @@ import pytest
 from click.testing import CliRunner, Result
 
 from app.cli import main
-from app.domain.breaker import Breaker, State
-from app.domain.calls import CallOutcome
-from app.domain.fleet import Fleet, Kept
+from app.domain.breakers.breaker import Breaker, State
+from app.domain.breakers.calls import CallOutcome
+from app.domain.breakers.fleet import Fleet, Kept
 from app.engine.tail import Seen
 from app.web import breaker_acts
 from app.web.service import Door

@@ -7,8 +7,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from app.domain import breaker as machine
-from app.domain.breaker import Breaker, Event, EventType, NoSuchChange, Outcome, Policy, State, Verdict
+from app.domain.breakers import breaker as machine
+from app.domain.breakers.breaker import Breaker, Event, EventType, NoSuchChange, Outcome, Policy, State, Verdict
 from tests.support.resilience4j import interval, scenarios
 
 KINDS = {

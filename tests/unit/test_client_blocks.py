@@ -10,7 +10,7 @@ import pytest
 
 from app.client.errors import BulkheadFull
 from app.client.resilience import Resilience
-from app.domain.breaker import State
+from app.domain.breakers.breaker import State
 from app.domain.bulkhead import BulkheadPolicy
 from tests.support.failures import NetworkError
 from tests.support.small_breaker import SMALL, fail, of

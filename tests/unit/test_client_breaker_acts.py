@@ -7,7 +7,7 @@ from app.client.alarm import Alarm
 from app.client.breaker import CircuitBreaker
 from app.client.errors import CallNotPermitted
 from app.client.judging import OpenFor, OpenUntil
-from app.domain.breaker import NoSuchChange, State
+from app.domain.breakers.breaker import NoSuchChange, State
 from app.domain.interval import fixed, randomized
 from tests.support.failures import BadRequest
 from tests.support.small_breaker import SMALL, fail, of

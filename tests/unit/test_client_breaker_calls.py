@@ -7,8 +7,8 @@ from msgspec import structs
 from app.client.breaker import CircuitBreaker
 from app.client.errors import CallNotPermitted, TimeLimitExceeded
 from app.client.part import straight
-from app.domain.breaker import Policy, State
-from app.domain.window import WindowType
+from app.domain.breakers.breaker import Policy, State
+from app.domain.breakers.window import WindowType
 from tests.support.failures import BadRequest, Failure, NetworkError, NotFound, TimedOut
 from tests.support.small_breaker import SMALL, fail, of, raised
 from tests.support.virtual_clock import MS, VirtualClock

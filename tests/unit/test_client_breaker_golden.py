@@ -7,9 +7,9 @@ from app.client.alarm import Alarm
 from app.client.breaker import CircuitBreaker
 from app.client.errors import CallNotPermitted
 from app.client.judging import CircuitBreakerPolicy, OpenFor
-from app.domain.breaker import NoSuchChange, State
-from app.domain.breaker_events import EventType
-from app.domain.window import WindowType
+from app.domain.breakers.breaker import NoSuchChange, State
+from app.domain.breakers.breaker_events import EventType
+from app.domain.breakers.window import WindowType
 from tests.support.failures import FAILURES, NAMES, covering
 from tests.support.resilience4j import interval, scenarios
 from tests.support.virtual_clock import MS, VirtualClock

@@ -9,7 +9,7 @@ from app.client.fallback import Fallback
 from app.client.judging import CircuitBreakerPolicy
 from app.client.resilience import Resilience
 from app.client.retry import Retry, RetryPolicy
-from app.domain.breaker import State
+from app.domain.breakers.breaker import State
 from tests.support.virtual_clock import VirtualClock
 
 

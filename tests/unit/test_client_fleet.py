@@ -7,7 +7,7 @@ from app.client.breaker import CircuitBreaker
 from app.client.errors import CallNotPermitted
 from app.client.part import straight
 from app.client.scope import Scope
-from app.domain.breaker import State
+from app.domain.breakers.breaker import State
 from tests.support.members import PAY, Member
 from tests.support.memory_transport import Topics
 

@@ -19,7 +19,7 @@ from app.client.scope import Who
 from app.client.thread_pool_bulkhead import ThreadPoolBulkhead
 from app.client.time_limiter import TimeLimiter
 from app.client.worker_pool import WORKERS
-from app.domain.breaker import State
+from app.domain.breakers.breaker import State
 from app.domain.bulkhead import BulkheadPolicy, ThreadPoolBulkheadPolicy
 from tests.support.child import held_by_another_thread, in_child
 from tests.support.members import PAY, Member

@@ -10,8 +10,8 @@ from app.client.judging import CircuitBreakerPolicy, OpenFor
 from app.client.part import straight
 from app.client.report import Report
 from app.client.scope import Scope, Who
-from app.domain.calls import CallOutcome
-from app.domain.folding import check
+from app.domain.breakers.calls import CallOutcome
+from app.domain.breakers.folding import check
 from app.wire.cloudevents import rfc3339
 from app.wire.topics import CALL_OUTCOMES
 from tests.support.memory_transport import MemoryTransport, Topics

@@ -9,7 +9,7 @@ from app.client.errors import BulkheadFull, CallNotPermitted, NotPermitted, Requ
 from app.client.resilience import Resilience
 from app.client.retry import Retry, RetryPolicy
 from app.client.settings import Settings
-from app.domain.breaker import State
+from app.domain.breakers.breaker import State
 from app.domain.bulkhead import BulkheadPolicy
 from app.domain.rate_limiter import RateLimiterPolicy
 from app.domain.time_limiter import TimeLimiterPolicy

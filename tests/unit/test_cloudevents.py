@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 from msgspec import Raw
 
-from app.domain.calls import BreakerAct, CallOutcome
+from app.domain.breakers.calls import BreakerAct, CallOutcome
 from app.domain.errors import Invalid, PassedOver, Undecodable
-from app.domain.messages import Command, DomainEvent, Fact, Reply, Signal, Typed
+from app.domain.sagas.messages import Command, DomainEvent, Fact, Reply, Signal, Typed
 from app.wire.cloudevents import rfc3339
 from app.wire.codec import Envelope, Headers
 from app.wire.topics import BREAKER_ACTS, CALL_OUTCOMES, SAGA_EVENTS, SAGA_REPLIES, commands, domain_events

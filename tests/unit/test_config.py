@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from app.config import Route, Settings, load
-from app.domain.participant import Participant
+from app.domain.sagas.participant import Participant
 
 
 def settings(tmp_path: Path, text: str = "", **env: str) -> Settings:

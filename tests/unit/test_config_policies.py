@@ -8,12 +8,12 @@ import pytest
 
 from app.config import Settings, load
 from app.config.policies import versioned
-from app.domain.breaker import Policy
-from app.domain.calls import State
+from app.domain.breakers.breaker import Policy
+from app.domain.breakers.calls import State
+from app.domain.breakers.scopes import Scopes
+from app.domain.breakers.window import WindowType
 from app.domain.interval import exponential, fixed, randomized
 from app.domain.retry import RetryPolicy
-from app.domain.scopes import Scopes
-from app.domain.window import WindowType
 
 
 def settings(tmp_path: Path, text: str) -> Settings:

@@ -9,7 +9,7 @@ import pytest
 
 from app.config import Settings, load
 from app.config.policies import versioned
-from app.domain.breaker import Policy
+from app.domain.breakers.breaker import Policy
 from app.domain.interval import exponential
 from app.domain.retry import RetryPolicy
 

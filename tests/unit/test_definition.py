@@ -7,8 +7,8 @@ import re
 import msgspec
 import pytest
 
-from app.domain.definition import Definition, Named, canonical, fingerprint
-from app.domain.definition_tree import BadDefinition
+from app.domain.sagas.definition import Definition, Named, canonical, fingerprint
+from app.domain.sagas.definition_tree import BadDefinition
 from app.wire.definitions import load_definitions, read_definitions
 
 ORDER = """\

@@ -3,12 +3,12 @@
 import msgspec
 import pytest
 
-from app.domain.breaker import Policy
-from app.domain.calls import BreakerState, CallOutcome, Sighting, State
+from app.domain.breakers.breaker import Policy
+from app.domain.breakers.calls import BreakerState, CallOutcome, Sighting, State
+from app.domain.breakers.fleet import due
+from app.domain.breakers.window import WindowType
 from app.domain.errors import Invalid, PassedOver
-from app.domain.fleet import due
 from app.domain.interval import fixed, randomized
-from app.domain.window import WindowType
 from tests.support.fleets import Row
 
 POLICY = Policy(

@@ -11,8 +11,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from app.domain.breaker import Policy
-from app.domain.fleet import metrics
+from app.domain.breakers.breaker import Policy
+from app.domain.breakers.fleet import metrics
 from tests.support.fleets import Row
 
 GOLDEN = json.loads((Path(__file__).parent / "golden" / "fleet.json").read_text())

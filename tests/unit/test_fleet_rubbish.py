@@ -4,10 +4,10 @@ import msgspec
 import pytest
 from msgspec import structs
 
-from app.domain.breaker import Policy
-from app.domain.calls import CallOutcome
+from app.domain.breakers.breaker import Policy
+from app.domain.breakers.calls import CallOutcome
+from app.domain.breakers.fleet import Fleet, due
 from app.domain.errors import Invalid
-from app.domain.fleet import Fleet, due
 from tests.support.fleets import Row
 
 POLICY = Policy(sliding_window_size=4, minimum_number_of_calls=4)

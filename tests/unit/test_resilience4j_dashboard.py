@@ -7,9 +7,9 @@ import re
 import pytest
 from prometheus_client.parser import text_string_to_metric_families as families
 
-from app.domain.breaker import Breaker, State
-from app.domain.fleet import Fleet, Kept, Totals
-from app.domain.window import CountWindow
+from app.domain.breakers.breaker import Breaker, State
+from app.domain.breakers.fleet import Fleet, Kept, Totals
+from app.domain.breakers.window import CountWindow
 from tests.support.resilience4j import dashboard_queries, dashboard_variables
 from tests.support.web import OneWorker, site
 

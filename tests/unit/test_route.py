@@ -2,10 +2,10 @@ import pytest
 from msgspec import Raw
 from msgspec.structs import replace
 
-from app.domain.definition import Beginning, Trigger
 from app.domain.errors import BadKey, NoKey, TooLarge
-from app.domain.messages import DomainEvent, Origin
-from app.domain.route import Place, routes_of, starts
+from app.domain.sagas.definition import Beginning, Trigger
+from app.domain.sagas.messages import DomainEvent, Origin
+from app.domain.sagas.route import Place, routes_of, starts
 from tests.support.orders import ORDER
 
 PLACE = Place("orders", 2, 7, "k-1", 1_000)

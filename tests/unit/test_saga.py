@@ -7,13 +7,13 @@ import pytest
 from msgspec import Raw
 from msgspec.structs import replace
 
-from app.domain.definition import Definition, Named, Step
 from app.domain.errors import Invalid, PassedOver, TooLarge
-from app.domain.messages import Command, Error, Reply, Start
 from app.domain.retry import RetryPolicy
-from app.domain.saga import decide, tick
-from app.domain.saga_state import HISTORY_ENTRIES, Saga, StepState, Wait
-from app.domain.turn import Effect, Sent, Terms, Told
+from app.domain.sagas.definition import Definition, Named, Step
+from app.domain.sagas.messages import Command, Error, Reply, Start
+from app.domain.sagas.saga import decide, tick
+from app.domain.sagas.saga_state import HISTORY_ENTRIES, Saga, StepState, Wait
+from app.domain.sagas.turn import Effect, Sent, Terms, Told
 from tests.support.orders import ORDER
 
 KIB = 1024

@@ -6,8 +6,8 @@ import pytest
 from aiohttp import web
 from prometheus_client.parser import text_string_to_metric_families as families
 
-from app.domain.breaker import Policy
-from app.domain.fleet import Fleet
+from app.domain.breakers.breaker import Policy
+from app.domain.breakers.fleet import Fleet
 from app.telemetry import metrics
 from app.web.server import serve
 from app.web.service import Component, Health, Status

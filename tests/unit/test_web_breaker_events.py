@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from app.domain.breaker import Policy, State
-from app.domain.fleet import Fleet, Kept
-from app.domain.scopes import Scopes
+from app.domain.breakers.breaker import Policy, State
+from app.domain.breakers.fleet import Fleet, Kept
+from app.domain.breakers.scopes import Scopes
 from app.web.breaker_events import zoned
 from app.web.service import Elsewhere
 from tests.support.breaker_events import Listening, call, folded, move

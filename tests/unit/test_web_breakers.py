@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from app.domain.breaker import Breaker, Policy, State
-from app.domain.calls import BreakerAct
-from app.domain.fleet import Fleet, Kept
-from app.domain.scopes import Scopes
+from app.domain.breakers.breaker import Breaker, Policy, State
+from app.domain.breakers.calls import BreakerAct
+from app.domain.breakers.fleet import Fleet, Kept
+from app.domain.breakers.scopes import Scopes
 from app.web import breaker_acts, problem
 from app.web.service import Door, Elsewhere, Keepers, Restoring
 from tests.support.product import free_port

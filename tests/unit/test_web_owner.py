@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from app.domain.saga_state import Saga, State
+from app.domain.sagas.saga_state import Saga, State
 from app.web import owner
 from app.web.service import Elsewhere
 from tests.support.product import free_port

@@ -2,9 +2,9 @@
 
 import pytest
 
-from app.domain.ids import saga_id
-from app.domain.messages import Error
-from app.domain.saga_state import Open, Progress, Saga, State, StepState, Wait
+from app.domain.sagas.ids import saga_id
+from app.domain.sagas.messages import Error
+from app.domain.sagas.saga_state import Open, Progress, Saga, State, StepState, Wait
 from tests.support.web import AS_OF_AT, OneWorker, site
 
 

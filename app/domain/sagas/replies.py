@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from msgspec import UNSET
 
+from ..errors import PassedOver
+from ..retry import LONGEST_PAUSE_MS
 from . import late
 from .compensation import settle_undo
-from .errors import PassedOver
 from .forward import settle
 from .ids import CommandId, parse_command_id
 from .late import Course
 from .messages import Error, Reply
-from .retry import LONGEST_PAUSE_MS
 from .saga_state import ID_BYTES, MESSAGE_BYTES, NO_DATA, Open, Progress, Saga, StepState, Wait
 from .turn import Answer, Turn
 

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct, field
 
-from .retry import DAY_MS, RetryPolicy
+from ..retry import DAY_MS, RetryPolicy
 
 TIMEOUT_MS = 30_000
 DEADLINE_MS = DAY_MS

@@ -11,11 +11,11 @@ from typing import NamedTuple
 
 from msgspec.structs import replace
 
+from ..errors import Invalid, PassedOver
 from . import folding
 from . import kept as one
 from .breaker import Breaker
 from .calls import CallOutcome, State
-from .errors import Invalid, PassedOver
 from .fleet_state import Decision, Fleet, Roster, Terms, due
 from .folding import Run
 from .judging import Effect, Judging

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from ..lookup import Lookup
 from . import kept as one
 from .breaker import Policy
 from .calls import State
@@ -15,7 +16,6 @@ from .kept import Kept
 from .permits import Client
 from .published import Gone
 from .scopes import Scopes, scope_of
-from .turn import Lookup
 from .window import WindowType
 
 

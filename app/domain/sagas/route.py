@@ -7,8 +7,8 @@ from collections.abc import Iterable
 import msgspec
 from msgspec import Struct
 
+from ..errors import BadKey, NoKey, TooLarge
 from .definition import Definition
-from .errors import BadKey, NoKey, TooLarge
 from .ids import checked_key, saga_id
 from .mapping import Unmapped, business_path, decoded, pick
 from .messages import DomainEvent, Origin, Start

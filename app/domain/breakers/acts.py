@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from .audit import Audit
+from ..audit import Audit
+from ..errors import PassedOver
 from .calls import BreakerAct
-from .errors import PassedOver
 from .fleet_state import Decision, Fleet, Roster, Terms
 from .judging import Judging
 from .scopes import service_of

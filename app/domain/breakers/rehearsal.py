@@ -10,8 +10,8 @@ from collections.abc import Iterator
 
 import msgspec
 
+from ..interval import MIDDLE
 from .breaker import Breaker, Event, EventType, Outcome, Policy, State, Verdict, begun, expire, permit, record
-from .interval import MIDDLE
 from .kept import fraction
 from .published import staying
 

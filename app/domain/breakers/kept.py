@@ -9,10 +9,10 @@ from typing import NamedTuple
 
 import msgspec
 
+from ..interval import MIDDLE, drawn
 from . import breaker as machine
 from .breaker import Breaker, Event, Metrics, Outcome, Policy, Verdict
 from .calls import CallOutcome, Sighting, State
-from .interval import MIDDLE, drawn
 from .permits import Round
 
 HALF_OPEN = State.HALF_OPEN

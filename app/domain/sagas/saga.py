@@ -9,9 +9,9 @@ from collections.abc import Sequence
 
 from msgspec.structs import replace
 
+from ..errors import Invalid, PassedOver, Rejected, StaleStart, TooLarge
 from .compensation import settle_undo
 from .definition import Definition, definition_id
-from .errors import Invalid, PassedOver, Rejected, StaleStart, TooLarge
 from .forward import proceed, resume, settle
 from .ids import command_id, saga_id
 from .messages import Act, Reply, Signal, Start

@@ -2,29 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple, Protocol, TypeVar
+from typing import Any, NamedTuple
 
 from msgspec import Raw, Struct
 from msgspec.structs import replace
 
-from .calls import CallOutcome
+from ..breakers.calls import CallOutcome
+from ..lookup import Lookup
+from ..retry import UNDO_RETRY, RetryPolicy
 from .definition import Definition, Step, definition_id
 from .ids import CommandId
 from .messages import Command, Error, Fact
 from .participant import Participant, usual
-from .retry import UNDO_RETRY, RetryPolicy
 from .saga_state import HISTORY_ENTRIES, NEVER, Entry, Open, Progress, Saga, Wait
 
-V_co = TypeVar("V_co", covariant=True)
-
 CALLER = "iopt"
-
-
-class Lookup(Protocol[V_co]):
-    def get(self, key: str) -> V_co | None: ...
-
-    def __getitem__(self, key: str) -> V_co:
-        """Raises Rejected."""
 
 
 class Terms(NamedTuple):

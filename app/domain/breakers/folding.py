@@ -7,10 +7,10 @@ from typing import NamedTuple
 
 from msgspec.structs import replace
 
+from ..errors import Invalid
 from . import kept as one
 from .breaker import Breaker, Policy, exceeding
 from .calls import CallOutcome, State
-from .errors import Invalid
 from .kept import NOBODY, Call, Kept
 from .window import BOTH, FAILED, SLOW, CountWindow, Window
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from msgspec import Raw
 from msgspec.structs import replace
 
+from ..errors import BadKey
 from .definition import Emit
-from .errors import BadKey
 from .ids import checked_key
 from .mapping import Unmapped, as_json, business_path, decoded, encoded, expression, mapped, pick
 from .messages import Error

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import msgspec
 
+from ..interval import MIDDLE
 from .breaker_events import Change, Event, EventType, Metrics, Outcome
 from .breaker_policy import Policy, Verdict, judge
 from .calls import State
-from .interval import MIDDLE
 from .window import FAILED, SLOW, CountWindow, TimeWindow, Window, WindowType, percent, single
 
 __all__ = [

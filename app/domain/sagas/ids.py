@@ -6,7 +6,7 @@ import re
 from typing import NamedTuple
 from urllib.parse import quote
 
-from .errors import BadKey
+from ..errors import BadKey
 
 MAX_KEY_BYTES = 200
 

@@ -11,9 +11,9 @@ from __future__ import annotations
 import msgspec
 from msgspec.structs import replace
 
+from ..interval import MIDDLE
 from . import breaker as machine
 from .breaker import Breaker, Change, Event, EventType, Outcome, Policy, State, Verdict
-from .interval import MIDDLE
 from .window import FAILED, SLOW, CountWindow
 
 FAR = 2**62  # an instant that does not come

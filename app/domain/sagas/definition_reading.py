@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from ..duration import duration_ms
+from ..retry import DAY_MS, RetryPolicy
 from .definition import Beginning, Definition, Emit, Named, Step, Trigger
 from .definition_rules import check
 from .definition_tree import BadDefinition, Node, Problem, Spot
-from .duration import duration_ms
 from .mapping import business_path, expression
-from .retry import DAY_MS, RetryPolicy
 
 LONGEST_MS = 3650 * DAY_MS
 

@@ -8,9 +8,9 @@ from typing import Annotated, Literal, TypeVar
 
 import msgspec
 
+from ..interval import MIDDLE, Interval, fixed
+from ..setting import AtLeast0, AtLeast1, check_bounds, setting
 from .calls import State
-from .interval import MIDDLE, Interval, fixed
-from .setting import AtLeast0, AtLeast1, check_bounds, setting
 from .window import WindowType
 
 E = TypeVar("E")

@@ -7,10 +7,10 @@ from typing import NamedTuple
 
 from msgspec.structs import replace
 
+from ..audit import Audit
 from . import breaker as machine
 from . import kept as one
 from . import permits, published
-from .audit import Audit
 from .breaker import Breaker, Event, Policy
 from .calls import BreakerState, State, Transition
 from .folding import Run, quiet, repeated
