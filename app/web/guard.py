@@ -24,9 +24,10 @@ async def guarded(request: web.Request, handler: Handler) -> web.StreamResponse:
 
 
 def principal(request: web.Request) -> str:
-    """Who acts, once admitted; with a token, whoever has it."""
-    whence = request.headers.get(FOR) or request.remote or "unknown"
-    return f"{'token' if asked(request).door().token else 'anonymous'}@{whence}"
+    """Who acts, once admitted; with a token, whoever has it. Only then is it believed for whom another worker asks."""
+    token = asked(request).door().token
+    whence = (request.headers.get(FOR) if token else None) or request.remote or "unknown"
+    return f"{'token' if token else 'anonymous'}@{whence}"
 
 
 def _admit(request: web.Request, door: Door) -> None:

@@ -151,6 +151,11 @@ async def test_the_owner_does_it_whoever_is_asked_and_hears_for_whom() -> None:
     assert ([act.actor for act in there.acts], here.acts) == (["token@127.0.0.1"], [])
 
 
+async def test_who_shows_no_token_is_not_believed_to_ask_for_another(worker: OneWorker, served: Site) -> None:
+    assert (await served.post(PAY, {"state": "OPEN"}, **{"iopt-asked-for": "boss"}))[0] == 200
+    assert [act.actor for act in worker.acts] == ["anonymous@127.0.0.1"]
+
+
 @pytest.mark.parametrize("where", [Elsewhere(None), Restoring()])
 async def test_without_an_owner_it_may_be_asked_again(worker: OneWorker, served: Site, where: Any) -> None:
     worker.elsewhere = {"payment-service": where}
