@@ -10,7 +10,7 @@ from typing import Annotated
 
 import msgspec
 
-from .breakers.calls import Natural
+from .breakers.calls import LONGEST_ERROR, Name, Natural, Word
 
 MOST = 1_000  # events of one record
 
@@ -32,15 +32,15 @@ class ClientEvents(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, kw
     """
 
     family: Annotated[str, msgspec.Meta(min_length=1)]
-    name: Annotated[str, msgspec.Meta(min_length=1)]
+    name: Name
     counts: dict[str, Natural]
     attempts: dict[str, Natural] | None = None
-    errors: dict[str, Annotated[str, msgspec.Meta(max_length=4096)]] | None = None
+    errors: dict[str, Annotated[str, msgspec.Meta(max_length=LONGEST_ERROR)]] | None = None
     from_at: int | None = None
     to_at: int | None = None
     at: int | None = None
-    caller: str | None = None
-    client: str | None = None
+    caller: Word | None = None
+    client: Word | None = None
 
     def __post_init__(self) -> None:
         events = sum(self.counts.values())

@@ -45,6 +45,23 @@ def test_whatever_instant_it_opens_until_has_a_timer(until_at, due_at):
     assert row.kept.breaker.state == "HALF_OPEN"
 
 
+def test_of_a_long_error_the_beginning_is_kept_as_evidence():
+    row = Row(POLICY)
+    for at_ms in range(4):
+        row.call("failure", at_ms, error="x" * 300_000)
+
+    [opening] = row.transitions
+    assert (opening.first_failure.error, opening.last_failure.error) == ("x" * 4_096, "x" * 4_096)
+
+
+@pytest.mark.parametrize("field", ["service", "caller", "instance", "operation", "region", "client"])
+def test_a_name_of_more_than_1024_characters_is_refused_by_its_field(field):
+    longest = {"service": "pay", "outcome": "success", field: "é" * 1_024}
+    assert getattr(msgspec.convert(longest, CallOutcome), field) == "é" * 1_024
+    with pytest.raises(msgspec.ValidationError, match=rf"length <= 1024 - at `\$\.{field}`"):
+        msgspec.convert(longest | {field: "é" * 1_025}, CallOutcome)
+
+
 @pytest.mark.parametrize("service", ["pay:op", "pay:instance", "pay:from", "pay:op:charge", ":from:x"])
 def test_a_service_whose_breakers_would_be_taken_for_those_of_another_is_invalid(service):
     row = Row(POLICY, service=service)

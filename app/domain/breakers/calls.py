@@ -8,6 +8,9 @@ from typing import Annotated, Literal
 import msgspec
 
 Natural = Annotated[int, msgspec.Meta(ge=0)]
+LONGEST_NAME, LONGEST_ERROR = 1_024, 4_096  # characters (contract 1.6)
+Name = Annotated[str, msgspec.Meta(min_length=1, max_length=LONGEST_NAME)]
+Word = Annotated[str, msgspec.Meta(max_length=LONGEST_NAME)]
 
 
 class State(StrEnum):
@@ -29,14 +32,14 @@ class CallOutcome(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, kw_
     `seen_seq` the newest state of the service's own breaker that was seen.
     """
 
-    service: Annotated[str, msgspec.Meta(min_length=1)]
+    service: Name
     outcome: str | None = None
     counts: dict[str, Natural] | None = None
     took_ms: dict[str, Natural] | None = None
-    caller: str | None = None
-    instance: str | None = None
-    operation: str | None = None
-    region: str | None = None
+    caller: Word | None = None
+    instance: Word | None = None
+    operation: Word | None = None
+    region: Word | None = None
     duration_ms: Natural | None = None
     error: str | None = None
     at: int | None = None
@@ -44,7 +47,7 @@ class CallOutcome(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, kw_
     from_at: int | None = None
     to_at: int | None = None
     seen_seq: int | None = None
-    client: str | None = None
+    client: Word | None = None
     opens_until_at: int | None = None
 
     def __post_init__(self) -> None:
@@ -53,9 +56,9 @@ class CallOutcome(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, kw_
 
 
 class BreakerAct(msgspec.Struct, frozen=True, kw_only=True):
-    act_id: Annotated[str, msgspec.Meta(min_length=1)]
-    service: Annotated[str, msgspec.Meta(min_length=1)]
-    breaker: Annotated[str, msgspec.Meta(min_length=1)]
+    act_id: Name
+    service: Name
+    breaker: Name
     act: Literal["force-open", "close", "disable", "metrics-only", "reset"]
     reason: str
     actor: str
@@ -63,7 +66,7 @@ class BreakerAct(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Sighting(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, kw_only=True):
-    """Who saw a failure, and when it was recorded; empty where there was none."""
+    """Who saw a failure, and when it was recorded; empty where there was none. `error` is cut to 4,096 characters."""
 
     at: int | None = None
     outcome: str | None = None

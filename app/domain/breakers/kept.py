@@ -12,7 +12,7 @@ import msgspec
 from ..interval import MIDDLE, drawn
 from . import breaker as machine
 from .breaker import Breaker, Event, Metrics, Outcome, Policy, Verdict
-from .calls import CallOutcome, Sighting, State
+from .calls import LONGEST_ERROR, CallOutcome, Sighting, State
 from .permits import Round
 
 HALF_OPEN = State.HALF_OPEN
@@ -99,7 +99,7 @@ def sighting(outcome: CallOutcome, kind: str | None, at_ms: int) -> Sighting:
         caller=outcome.caller,
         instance=outcome.instance,
         operation=outcome.operation,
-        error=outcome.error,
+        error=outcome.error and outcome.error[:LONGEST_ERROR],
     )
 
 
