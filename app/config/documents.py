@@ -43,8 +43,11 @@ def _documents(file: Path) -> Iterator[list[Read]]:
     except RecursionError as error:
         raise SettingsRefused([Problem(str(file), "", f": nested more than {DEPTH} deep")]) from error
     for root in roots:
-        if root is not None and not _is_empty(root):
+        if isinstance(root, MappingNode):
             yield list(folded(_walk(root, (), file)))
+        elif root is not None and not _is_empty(root):
+            found = "a list" if isinstance(root, SequenceNode) else "text"
+            yield [Problem(f"{file}:{root.start_mark.line + 1}", "", f": expected names with values, found {found}")]
 
 
 def _walk(node: Node, path: tuple[str, ...], file: Path) -> Iterator[Read]:

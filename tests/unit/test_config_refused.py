@@ -127,6 +127,8 @@ def refusal(tmp_path: Path, text: str, **env: str) -> str:
         ),
         ("iopt: {cluster: a}\nserver: {port: 1, port: 2}", "application.yml:2: port is given twice in one map"),
         ("iopt: {cluster: a", "application.yml:1: not YAML: expected ',' or '}', but got '<stream end>'"),
+        ("- iopt.cluster", "application.yml:1: expected names with values, found a list"),
+        ("---\n---\niopt.cluster\n", "application.yml:3: expected names with values, found text"),
     ],
 )
 def test_what_is_wrong_is_named_with_its_line_and_what_was_expected(tmp_path: Path, text: str, message: str) -> None:
