@@ -19,7 +19,7 @@ from confluent_kafka import Consumer, TopicPartition
 from app.domain.breakers.calls import CallOutcome, State
 from app.wire.topics import BREAKER_STATES, CALL_OUTCOMES
 from tests.bench.cluster import Cluster, Failed, Sendable
-from tests.bench.orders import GROUP, Phase, Product, measured
+from tests.bench.orders import GROUP, Phase, Product, forget, measured
 from tests.bench.process import used, wait_for_quiet
 from tests.bench.workloads import PARTITIONS
 
@@ -82,8 +82,7 @@ def breakers(cluster: Cluster, flood: int, rate: int, seconds: float) -> Breaker
     try:
         return phases(Product(cluster, directory), flood, rate, seconds)
     finally:
-        cluster.delete_like("iopt.")
-        cluster.forget_group(GROUP)
+        forget(cluster)
 
 
 def phases(product: Product, flood: int, rate: int, seconds: float) -> Breakers:

@@ -130,8 +130,13 @@ def order_saga(cluster: Cluster, count: int) -> list[Phase]:
     try:
         return phases(Product(cluster, directory), count)
     finally:
-        cluster.delete_like("iopt.", *shop.THEIRS)
-        cluster.forget_group(GROUP)
+        forget(cluster)
+
+
+def forget(cluster: Cluster) -> None:
+    """The product's topics and positions, so that the next one begins anew."""
+    cluster.delete_like("iopt.", *shop.THEIRS)
+    cluster.forget_group(GROUP)
 
 
 def phases(product: Product, count: int) -> list[Phase]:
