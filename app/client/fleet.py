@@ -63,8 +63,18 @@ class Fleet:
     is out of reach: `KafkaTransport.poll`. Once started, a thread calls it, and another one reports.
     """
 
-    def __init__(self, poll: Poll, report: Report, *, limits: Limits | None = None, clock: Clock = CLOCK) -> None:
+    def __init__(
+        self,
+        poll: Poll,
+        report: Report,
+        *,
+        limits: Limits | None = None,
+        clock: Clock = CLOCK,
+        leave: Callable[[], object] = lambda: None,
+    ) -> None:
+        """`leave`: lets go of what `poll` and `report` use, once closed."""
         self.report = report
+        self._leave = leave
         self._ready = threading.Event()
         self.version = 0
         self._poll, self._limits, self._clock = poll, limits or Limits(), clock
@@ -136,6 +146,7 @@ class Fleet:
         """Says the last of what is to be said, and hears nothing more; the breakers go on as they are."""
         self._closed = True
         self.report.close()
+        self._leave()
 
     def _take(self, state: State) -> None:
         name = state.key.decode(errors="replace")

@@ -58,16 +58,12 @@ class Record(NamedTuple):
 def connect(
     bootstrap_servers: str, who: Who, *, single: bool = False, limits: Limits | None = None, **options: Any
 ) -> Fleet:
-    """A fleet that tells and hears through Kafka until the process ends, and has 2 s to say the last of it then."""
+    """A fleet that tells and hears through Kafka until it is closed, or the process ends; then it has 2 s for the rest."""
     transport = KafkaTransport(bootstrap_servers, **options)
-    fleet = Fleet(transport.poll, Report(transport.send, who, single=single), limits=limits)
+    report = Report(transport.send, who, single=single)
+    fleet = Fleet(transport.poll, report, limits=limits, leave=lambda: transport.close(AT_EXIT_MS))
     fleet.start()
-
-    def leave() -> None:
-        fleet.close()
-        transport.close(AT_EXIT_MS)
-
-    atexit.register(leave)
+    atexit.register(fleet.close)
     return fleet
 
 

@@ -1,13 +1,15 @@
 """The way to the fleet through a real Kafka keeps the promises that the one in memory keeps."""
 
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from app.client.kafka import KafkaTransport
+from app.client.kafka import KafkaTransport, connect
+from app.client.scope import Who
 from deploy.kafka import Broker
-from tests.support.kafka import Kafka
+from tests.support.kafka import Kafka, wait_for
 from tests.support.transport_suite import HEADERS, OUTCOMES, TransportSuite, Ways
 
 STATES = "iopt.breaker-states"
@@ -39,3 +41,12 @@ class TestKafkaTransport(TransportSuite):
         way.send(OUTCOMES, b"payment-service", b"2", HEADERS)
         way.close(60_000)
         assert ways.sent() == [("payment-service", b"2", dict(HEADERS))]
+
+
+def test_a_fleet_that_is_closed_leaves_no_thread_and_no_connection_behind(kafka: Kafka) -> None:
+    before = set(threading.enumerate())
+    fleet = connect(kafka.bootstrap, Who("order-service", "order-1"))
+    assert fleet.ready.wait(60)
+    fleet.close()
+    fleet.close()
+    wait_for(lambda: not set(threading.enumerate()) - before, "all threads to end", 30)
