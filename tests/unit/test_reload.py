@@ -33,8 +33,7 @@ import asyncio, fcntl, signal, sys, termios
 from app.worker.hangup import hear
 
 fcntl.ioctl(int(sys.argv[1]), termios.TIOCSCTTY, 0)
-if sys.argv[2]:
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+signal.signal(signal.SIGHUP, signal.SIG_IGN if sys.argv[2] else signal.SIG_DFL)  # these tests may run under nohup
 
 async def main():
     asked = asyncio.Event()
