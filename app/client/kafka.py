@@ -58,7 +58,7 @@ class Record(NamedTuple):
 def connect(
     bootstrap_servers: str, who: Who, *, single: bool = False, limits: Limits | None = None, **options: Any
 ) -> Fleet:
-    """A fleet that tells and hears through Kafka until it is closed, or the process ends; then it has 2 s for the rest."""
+    """A fleet that tells and hears through Kafka until it is closed, or the process ends: 2 s for the last of it."""
     transport = KafkaTransport(bootstrap_servers, **options)
     report = Report(transport.send, who, single=single)
     fleet = Fleet(transport.poll, report, limits=limits, leave=lambda: transport.close(AT_EXIT_MS))
