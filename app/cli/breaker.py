@@ -10,7 +10,7 @@ from urllib.parse import quote
 import click
 
 from app.cli.invocation import Invocation, json_option, settled, url_option
-from app.cli.output import put_fields, put_json, put_rows, visible
+from app.cli.output import put_fields, put_json, put_rows, text_of
 
 COLUMNS = {
     "breaker": "BREAKER",
@@ -137,8 +137,7 @@ def _flushed(put: Callable[[str], Any], text: str) -> None:
 
 def _put_event(text: str) -> None:
     event = json.loads(text)
-    shown = (" ".join(str(event[field]).splitlines()) for field in EVENT_COLUMNS if event.get(field) is not None)
-    click.echo(visible("  ".join(shown)))
+    click.echo("  ".join(text_of(event[field]) for field in EVENT_COLUMNS if event.get(field) is not None))
 
 
 def _path(endpoint: str, name: str | None, type_: str | None) -> str:

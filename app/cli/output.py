@@ -29,7 +29,7 @@ def put_rows(
     if not rows:
         click.echo(none, err=to_stderr)
         return
-    texts = [list(columns.values()), *([_text(row.get(field)) for field in columns] for row in rows)]
+    texts = [list(columns.values()), *([text_of(row.get(field)) for field in columns] for row in rows)]
     widths = [max(len(line[at]) for line in texts) for at in range(len(columns))]
     for line in texts:
         click.echo(
@@ -40,7 +40,7 @@ def put_rows(
 def put_fields(fields: Mapping[str, Any]) -> None:
     width = max(map(len, fields))
     for name, value in fields.items():
-        click.echo(f"{name.ljust(width)}  {_text(value)}".rstrip())
+        click.echo(f"{name.ljust(width)}  {text_of(value)}".rstrip())
 
 
 def instant(at_ms: int | None) -> str:
@@ -50,7 +50,8 @@ def instant(at_ms: int | None) -> str:
     return datetime.fromtimestamp(at_ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def _text(value: Any) -> str:
+def text_of(value: Any) -> str:
+    """On one line."""
     if value is None:
         return ""
     if isinstance(value, bool):

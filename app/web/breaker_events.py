@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from operator import attrgetter
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 from urllib.parse import quote
 
 from aiohttp import web
@@ -26,6 +26,7 @@ from .owner import SOON, Question, from_owner
 from .problem import Problem, kafka_answering, reply
 from .service import Elsewhere, Restoring, Service
 
+T = TypeVar("T")
 BUFFERED = 100  # eventConsumerBufferSize
 OF_ALL = 2_000  # records of a partition that are read for the events of all breakers
 TYPES: Mapping[str, EventType] = {
@@ -161,11 +162,16 @@ async def _newest(service: Service, name: str | None) -> list[Told]:
         calls = await service.newest(CALL_OUTCOMES, key, wanted, most)
         changes = await service.newest(BREAKER_TRANSITIONS, name, wanted, most)
     events = (told for each in (*calls, *changes) for told in told_by(each, service) if name in (None, told.breaker))
-    kept, counts = list[Told](), Counter[str]()
+    return newest_of_each(events, attrgetter("breaker"))
+
+
+def newest_of_each(events: Iterable[T], name: Callable[[T], str]) -> list[T]:
+    """The newest BUFFERED (by `at`) under each name, the oldest first."""
+    kept, counts = list[T](), Counter[str]()
     ordered = sorted(events, key=attrgetter("at"))
     for told in reversed(ordered):
-        counts[told.breaker] += 1
-        if counts[told.breaker] <= BUFFERED:
+        counts[name(told)] += 1
+        if counts[name(told)] <= BUFFERED:
             kept.append(told)
     return kept[::-1]
 

@@ -4,7 +4,6 @@ endpoints.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from operator import attrgetter
 from typing import Any, NamedTuple
@@ -16,7 +15,7 @@ from app.engine.tail import Seen
 from app.wire.topics import CLIENT_EVENTS
 
 from .ask import asked, refuse_others
-from .breaker_events import BUFFERED, OF_ALL, zoned
+from .breaker_events import BUFFERED, OF_ALL, newest_of_each, zoned
 from .problem import Handler, Problem, kafka_answering, reply
 from .service import Service
 
@@ -149,14 +148,7 @@ async def _reported(service: Service, family: Family, name: str | None) -> list[
 
 
 def _newest(family: Family, reported: Iterable[Seen]) -> list[Told]:
-    """The newest BUFFERED events of each name, the oldest first."""
-    events = (told for seen in sorted(reported, key=attrgetter("at")) for told in _told_by(seen, family))
-    kept, counts = list[Told](), Counter[str]()
-    for told in reversed(list(events)):
-        counts[told.name] += 1
-        if counts[told.name] <= BUFFERED:
-            kept.append(told)
-    return kept[::-1]
+    return newest_of_each((told for seen in reported for told in _told_by(seen, family)), attrgetter("name"))
 
 
 def _told_by(seen: Seen, family: Family) -> Iterator[Told]:

@@ -6,6 +6,12 @@ from app.domain.sagas.messages import Error
 from tables.saga import sagas
 
 
+def fail_to_the_last(shop):
+    for _ in range(3):
+        shop.answer("failed", error=Error("down"))
+        shop.driver.advance("5s")
+
+
 def test_a_refused_payment_gives_the_goods_back(shop):
     shop.place()
     shop.done('{"hold":7}')
@@ -37,9 +43,7 @@ def test_what_was_done_is_undone_newest_first(shop):
 def test_a_charge_that_fails_to_the_last_is_not_done_and_not_undone(shop):
     shop.place()
     shop.done('{"hold":7}')
-    for _ in range(3):
-        shop.answer("failed", error=Error("down"))
-        shop.driver.advance("5s")
+    fail_to_the_last(shop)
     shop.done()
     assert shop.story[-3:] == ["compensating", "undone RESERVE", "compensated"]
     assert len(shop.commands("payment-service")) == 3
@@ -91,9 +95,7 @@ def test_a_failed_charge_that_may_have_been_made_after_all_is_undone_even_after_
     """Its participant read the command again: `failed` is not final there."""
     shop.place()
     shop.done('{"hold":7}')
-    for _ in range(3):
-        shop.answer("failed", error=Error("down"))
-        shop.driver.advance("5s")
+    fail_to_the_last(shop)
     shop.done()
     assert shop.state() == "COMPENSATED"
     charge = shop.commands("payment-service")[-1]
@@ -108,9 +110,7 @@ def test_a_failed_charge_that_may_have_been_made_after_all_is_undone_even_after_
 def test_a_late_done_is_undone_after_the_undo_that_is_awaited(shop):
     shop.place()
     shop.done('{"hold":7}')
-    for _ in range(3):
-        shop.answer("failed", error=Error("down"))
-        shop.driver.advance("5s")
+    fail_to_the_last(shop)
     shop.done(to=shop.commands("payment-service")[-1])
     assert (shop.newest.step, shop.newest.action) == ("RESERVE", "undo")
     shop.done("null")

@@ -12,18 +12,12 @@ from app.telemetry import metrics
 from app.web.server import serve
 from app.web.service import Component, Health, Status
 from tests.support.fleets import Row
-from tests.support.web import UP, OneWorker, site
+from tests.support.web import UP, OneWorker
 
 
 @pytest.fixture
 def worker() -> OneWorker:
     return OneWorker()
-
-
-@pytest.fixture
-async def served(worker):
-    async with site(worker) as found:
-        yield found
 
 
 def called(service: str, policy: Policy, *outcomes: str) -> Fleet:

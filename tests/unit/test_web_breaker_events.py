@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -24,12 +23,6 @@ def worker() -> OneWorker:
     found = OneWorker()
     found.named = {"circuitbreaker": ["pay"]}
     return found
-
-
-@pytest.fixture
-async def served(worker: OneWorker) -> AsyncIterator[Site]:
-    async with site(worker) as found:
-        yield found
 
 
 async def events(served: Site, path: str = "") -> list[dict[str, Any]]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
 
 import pytest
 from aiohttp import ClientError, ClientSession, web
@@ -12,7 +11,7 @@ from aiohttp import ClientError, ClientSession, web
 from app.web import breaker_stream
 from app.web.server import serve
 from tests.support.breaker_events import Listening, call, move
-from tests.support.web import OneWorker, Site, site
+from tests.support.web import OneWorker, Site
 
 STREAM = "/actuator/streamcircuitbreakerevents"
 
@@ -22,12 +21,6 @@ def worker() -> OneWorker:
     found = OneWorker()
     found.named = {"circuitbreaker": ["pay"]}
     return found
-
-
-@pytest.fixture
-async def served(worker: OneWorker) -> AsyncIterator[Site]:
-    async with site(worker) as found:
-        yield found
 
 
 async def test_an_event_is_streamed_as_spring_writes_it(worker: OneWorker, served: Site) -> None:

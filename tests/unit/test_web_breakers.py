@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -35,12 +34,6 @@ def keeping(**states: State) -> OneWorker:
 @pytest.fixture
 def worker() -> OneWorker:
     return keeping()
-
-
-@pytest.fixture
-async def served(worker: OneWorker) -> AsyncIterator[Site]:
-    async with site(worker) as found:
-        yield found
 
 
 async def shown(of: Site) -> dict[str, str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -11,7 +10,7 @@ import pytest
 from app.domain.client_events import ClientEvents
 from app.web import problem
 from app.wire.topics import CLIENT_EVENTS
-from tests.support.web import AS_OF_AT, OneWorker, Site, site
+from tests.support.web import AS_OF_AT, OneWorker, Site
 
 AT = "2026-09-21T14:13:20Z[UTC]"
 
@@ -19,12 +18,6 @@ AT = "2026-09-21T14:13:20Z[UTC]"
 @pytest.fixture
 def worker() -> OneWorker:
     return OneWorker()
-
-
-@pytest.fixture
-async def served(worker: OneWorker) -> AsyncIterator[Site]:
-    async with site(worker) as found:
-        yield found
 
 
 def report(worker: OneWorker, family: str, at: int = AS_OF_AT, name: str = "pay", **more: Any) -> None:

@@ -5,7 +5,7 @@ import pytest
 from app.domain.sagas.ids import saga_id
 from app.domain.sagas.messages import Error
 from app.domain.sagas.saga_state import Open, Progress, Saga, State, StepState, Wait
-from tests.support.web import AS_OF_AT, OneWorker, site
+from tests.support.web import AS_OF_AT, OneWorker
 
 
 def saga(key: str, state: State = State.RUNNING, *, name: str = "order", **more) -> Saga:
@@ -37,12 +37,6 @@ def worker() -> OneWorker:
     ]
     found.tables["sagas"] = {one.id: one for one in sagas}
     return found
-
-
-@pytest.fixture
-async def served(worker):
-    async with site(worker) as found:
-        yield found
 
 
 async def keys(served, path: str) -> list[str]:
