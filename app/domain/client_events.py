@@ -10,7 +10,7 @@ from typing import Annotated
 
 import msgspec
 
-from .breakers.calls import LONGEST_ERROR, Name, Natural, Word
+from .bounds import LONGEST_ERROR, Name, Natural, Word
 
 MOST = 1_000  # events of one record
 

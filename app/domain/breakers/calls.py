@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated, Literal
+from typing import Literal
 
 import msgspec
 
-Natural = Annotated[int, msgspec.Meta(ge=0)]
-LONGEST_NAME, LONGEST_ERROR = 1_024, 4_096  # characters (contract 1.6)
-Name = Annotated[str, msgspec.Meta(min_length=1, max_length=LONGEST_NAME)]
-Word = Annotated[str, msgspec.Meta(max_length=LONGEST_NAME)]
+from ..bounds import Name, Natural, Word
 
 
 class State(StrEnum):

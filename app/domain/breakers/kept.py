@@ -9,10 +9,11 @@ from typing import NamedTuple
 
 import msgspec
 
+from ..bounds import LONGEST_ERROR
 from ..interval import MIDDLE, drawn
 from . import breaker as machine
 from .breaker import Breaker, Event, Metrics, Outcome, Policy, Verdict
-from .calls import LONGEST_ERROR, CallOutcome, Sighting, State
+from .calls import CallOutcome, Sighting, State
 from .permits import Round
 
 HALF_OPEN = State.HALF_OPEN
