@@ -61,7 +61,12 @@ def connect(
     """A fleet that tells and hears through Kafka until it is closed, or the process ends: 2 s for the last of it."""
     transport = KafkaTransport(bootstrap_servers, **options)
     report = Report(transport.send, who, single=single)
-    fleet = Fleet(transport.poll, report, limits=limits, leave=lambda: transport.close(AT_EXIT_MS))
+
+    def leave() -> None:
+        atexit.unregister(fleet.close)
+        transport.close(AT_EXIT_MS)
+
+    fleet = Fleet(transport.poll, report, limits=limits, leave=leave)
     fleet.start()
     atexit.register(fleet.close)
     return fleet
