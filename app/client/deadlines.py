@@ -8,6 +8,8 @@ import asyncio
 from collections import deque
 from typing import Any
 
+FEW = 64
+
 
 class Deadline:
     """Cancels the task that began it, unless it has ended before."""
@@ -39,7 +41,8 @@ class Deadlines:
     def __init__(self, limit_s: float) -> None:
         self.loop = asyncio.get_running_loop()
         self._limit_s = limit_s
-        self._open: deque[Deadline] = deque()  # soonest first; those that have ended leave from the front
+        self._open: deque[Deadline] = deque()  # soonest first; those that have ended until they are swept out
+        self._most = FEW
         self._watched = False
 
     def begin(self) -> Deadline:
@@ -47,13 +50,19 @@ class Deadlines:
         assert task, "within a task"
         deadline = Deadline(task, self.loop.time() + self._limit_s)
         queue = self._open
-        while queue and queue[0].task is None:
-            queue.popleft()
+        if len(queue) >= self._most:
+            queue = self._sweep()
         queue.append(deadline)
         if not self._watched:
             self._watched = True
             self.loop.call_at(deadline.at_s, self._look)
         return deadline
+
+    def _sweep(self) -> deque[Deadline]:
+        """As many may begin until the next one as this one leaves: no deadline costs more than two looks."""
+        self._open = deque(deadline for deadline in self._open if deadline.task is not None)
+        self._most = max(FEW, 2 * len(self._open))
+        return self._open
 
     def _look(self) -> None:
         queue, now_s = self._open, self.loop.time()

@@ -1,8 +1,10 @@
 import asyncio
+import gc
 import threading
 
 import pytest
 
+from app.client.deadlines import Deadline
 from app.client.errors import TimeLimitExceeded
 from app.client.stopping import cancelled
 from app.client.time_limiter import TimeLimiter
@@ -122,6 +124,41 @@ def test_many_tasks_end_each_at_its_own_time(clock):
 
     clock.run(scene())
     assert ended == [1_000, 1_300, 1_700]
+
+
+def test_limits_that_have_ended_do_not_pile_up_behind_one_that_goes_on(clock):
+    limiter = of(1_000_000, clock)
+
+    async def scene():
+        going_on = asyncio.create_task(limiter.acall(slow, [], 9))
+        for _ in range(2_000):
+            await limiter.acall(slow, [], 0)
+        gc.collect()
+        kept = sum(type(each) is Deadline for each in gc.get_objects())
+        await going_on
+        return kept
+
+    assert clock.run(scene()) <= 100
+
+
+def test_those_that_go_on_end_at_their_own_times_however_many_have_ended_between(clock):
+    limiter, ended = of(1_000, clock), []
+
+    async def goes_on():
+        with pytest.raises(TimeLimitExceeded):
+            await limiter.acall(slow, [])
+        ended.append(round(clock.ns / 1_000_000))
+
+    async def scene():
+        going_on = []
+        for _ in range(200):
+            going_on.append(asyncio.create_task(goes_on()))
+            await asyncio.gather(*(limiter.acall(slow, [], 0) for _ in range(3)))
+            await asyncio.sleep(0.001)
+        await asyncio.gather(*going_on)
+
+    clock.run(scene())
+    assert ended == list(range(1_000, 1_200))
 
 
 def test_the_nearer_of_two_limits_counts(clock):
