@@ -55,12 +55,15 @@ class Permits:
     def __init__(self, limit: int, clock: Clock) -> None:
         self._state = Bulkhead(limit, limit)
         self._clock = clock
+        self._parents = 0  # that may come back here, and are none of this process's
         self.forked()
         forks.keep(self)
 
     def forked(self) -> None:
-        """Who holds permits, or waits for one, does so in the parent."""
-        self._state = Bulkhead(self._state.limit, self._state.limit)
+        """Who holds permits, or waits for one, does so in the parent; the thread that forked gives back its own in both."""
+        limit = self._state.limit
+        self._parents += max(0, limit - self._state.available)
+        self._state = Bulkhead(limit, limit)
         self._waiters: deque[Waiter] = deque()
         self._lock = threading.Lock()
 
@@ -108,6 +111,9 @@ class Permits:
 
     def give(self) -> None:
         with self._lock:
+            if self._parents and self._state.available >= self._state.limit:
+                self._parents -= 1
+                return
             self._state = bulkhead.release(self._state)
             if self._waiters:
                 self._hand_on()

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from app.client.bulkhead import Bulkhead
 from app.client.errors import BulkheadFull
+from app.client.permits import Permits
 from app.domain.bulkhead import BulkheadPolicy
 from tests.support.virtual_clock import VirtualClock
 
@@ -63,3 +64,21 @@ def test_never_too_many_and_none_is_lost(limit, wait_ms, tasks, resized):
     assert (visits.bulkhead.available, visits.bulkhead.waiting) == (limit if resized is None else resized, 0)
     if limit == 1 and resized is None:
         assert visits.entered == [number for number in visits.asked if number in visits.entered]
+
+
+@given(limit=st.integers(1, 3), acts=st.lists(st.sampled_from(["take", "give", "give of the parent's", "fork"])))
+def test_after_a_fork_none_is_one_too_many_and_none_of_its_own_is_lost(limit, acts):
+    permits, own, parents = Permits(limit, VirtualClock()), 0, 0
+    for act in acts:
+        if act == "take":
+            own += permits.take()
+        elif act == "give" and own:
+            own -= 1
+            permits.give()
+        elif act == "give of the parent's" and parents:
+            parents -= 1
+            permits.give()
+        elif act == "fork":
+            own, parents = 0, parents + own
+            permits.forked()
+        assert limit - own <= permits.state.available <= limit

@@ -1,7 +1,7 @@
 """A child after `os.fork()` goes on with what its parent has made: gunicorn --preload, multiprocessing."""
 
 import threading
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 
 import pytest
 
@@ -82,6 +82,22 @@ def test_a_permit_that_a_thread_of_the_parent_holds_is_free_in_the_child():
     with held_by_another_thread(bulkhead):
         assert in_child(lambda: bulkhead.available) == 1
         assert bulkhead.available == 0
+
+
+def test_a_permit_that_the_forking_thread_holds_comes_back_in_the_parent_alone():
+    bulkhead = Bulkhead("pay", BulkheadPolicy(max_concurrent_calls=2))
+    with ExitStack() as held:
+        held.enter_context(bulkhead)
+
+        def child():
+            with bulkhead:
+                beside_its_own = bulkhead.available
+            held.close()
+            return beside_its_own, bulkhead.available
+
+        assert in_child(child) == [1, 2]
+        assert bulkhead.available == 1
+    assert bulkhead.available == 2
 
 
 def test_the_threads_of_a_pool_are_made_anew_in_the_child():
