@@ -60,7 +60,7 @@ class Permits:
         forks.keep(self)
 
     def forked(self) -> None:
-        """Who holds permits, or waits for one, does so in the parent; the thread that forked gives back its own in both."""
+        """Who holds permits, or waits for one, does so in the parent; the thread that forked gives back its in both."""
         limit = self._state.limit
         self._parents += max(0, limit - self._state.available)
         self._state = Bulkhead(limit, limit)

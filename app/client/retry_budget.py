@@ -41,7 +41,7 @@ class RetryBudget:
 
     def end(self) -> None:
         with self._lock:
-            self._in_progress -= 1
+            self._in_progress = max(0, self._in_progress - 1)  # a call that forked ends in the child, too
 
     def withdraw(self) -> bool:
         """Whether one more retry may be made; then it is counted."""

@@ -15,6 +15,7 @@ from app.client.rate_limiter import RateLimiter
 from app.client.report import Report
 from app.client.resilience import Resilience
 from app.client.retry import Retry, RetryPolicy
+from app.client.retry_budget import RetryBudget
 from app.client.scope import Who
 from app.client.thread_pool_bulkhead import ThreadPoolBulkhead
 from app.client.time_limiter import TimeLimiter
@@ -98,6 +99,20 @@ def test_a_permit_that_the_forking_thread_holds_comes_back_in_the_parent_alone()
         assert in_child(child) == [1, 2]
         assert bulkhead.available == 1
     assert bulkhead.available == 2
+
+
+def test_a_call_that_forks_is_in_progress_in_the_parent_alone():
+    clock = VirtualClock()
+    budget = RetryBudget(percent=100, floor=0, clock=clock)
+    budget.begin()
+
+    def child():
+        budget.end()
+        budget.begin()
+        clock.advance(11_000 * MS)
+        return budget.withdraw()
+
+    assert in_child(child)
 
 
 def test_the_threads_of_a_pool_are_made_anew_in_the_child():
