@@ -2,9 +2,26 @@
 
 from __future__ import annotations
 
-from app.engine.tasks.clock import TaskClock
+from types import SimpleNamespace
+
+import pytest
+
+from app.engine.tasks import clock as module
+from app.engine.tasks.clock import Clock, TaskClock
 
 HOUR_MS = 3_600_000
+
+
+def test_c1_a_jump_of_the_wall_moves_no_clock_and_is_told_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    at = SimpleNamespace(wall=1_000.0, monotonic=50.0)
+    monkeypatch.setattr(module, "time", SimpleNamespace(time=lambda: at.wall, monotonic=lambda: at.monotonic))
+    clock = Clock()
+    for jump_s, told_ms in ((3_600, HOUR_MS), (-7_200, -2 * HOUR_MS), (4, 0), (3_600, HOUR_MS)):
+        before_ms = clock.now_ms()
+        at.wall += jump_s
+        assert (clock.now_ms(), clock.jumped_ms(), clock.jumped_ms()) == (before_ms, told_ms, 0)
+        at.wall, at.monotonic = at.wall + 1, at.monotonic + 1
+        assert (clock.now_ms(), clock.jumped_ms()) == (before_ms + 1_000, 0)
 
 
 def test_c1_a_task_that_is_ahead_goes_on_at_half_speed_until_the_clock_has_caught_up() -> None:
