@@ -7,10 +7,12 @@ import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 import pytest
 
+from app.engine.group.recovery import STEP_ROWS_BYTES, _steps
 from app.engine.state import rocks
 from app.engine.state.rocks import Identity, RocksStore
 from app.engine.state.store import Entry, MemoryStore, Meta, Store, Write
@@ -177,6 +179,13 @@ def test_t4_rows_that_are_restored_twice_change_nothing(tmp_path: Path) -> None:
     twice.close()
 
 
+def test_t4_a_restore_is_cut_by_bytes_and_only_its_end_moves_the_offset() -> None:
+    rows = [(b"\1%d" % n, bytes(STEP_ROWS_BYTES // 2)) for n in range(5)]
+    steps = list(_steps([*rows, (b"\1gone", None)], 7, 20))
+    assert [(len(part), offset) for part, offset in steps] == [(2, 7), (2, 7), (2, 20)]
+    assert [row for part, _ in steps for row in part] == [*rows, (b"\1gone", None)]
+
+
 def test_s2_a_crash_goes_back_to_the_last_flush_whole(tmp_path: Path) -> None:
     """F2: rows that were restored must not be lost while a later write, with a newer offset, is kept."""
     code = (
@@ -195,6 +204,27 @@ def test_s2_a_crash_goes_back_to_the_last_flush_whole(tmp_path: Path) -> None:
     store = opened(tmp_path / "task-0")
     assert store.meta.changelog_offset == 1
     assert store.scan(b"\1", b"\1", 9) == [(b"\1flushed", state("1"))]
+    store.close()
+
+
+def test_s2_what_is_not_flushed_yet_is_bounded_in_bytes_and_in_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And the loop does not wait for it."""
+    store, waited, now_s = opened(tmp_path / "task-0"), list[bool](), monotonic()
+    monkeypatch.setattr(store, "flush", lambda *, wait=True: waited.append(wait))
+    monkeypatch.setattr(rocks, "monotonic", lambda: now_s)
+    write(store, [(b"\1a", bytes(1_000))])
+    store.flush_if_due()
+    assert waited == []
+    now_s += 61
+    store.flush_if_due()
+    assert waited == [False]
+    now_s -= 61
+    write(store, [(b"\1a", bytes(32 << 20))])
+    store.flush_if_due()
+    assert waited == [False, False]
+    monkeypatch.undo()
     store.close()
 
 
