@@ -14,6 +14,7 @@ from faust.types import TP
 
 from app.engine.broker.cluster import Cluster
 from app.engine.driver import EPOCH_MS
+from app.engine.group import owned as module
 from app.engine.group.assignment import Assignment, Means
 from app.engine.group.owned import Owned
 from app.engine.group.recovery import Refused
@@ -106,6 +107,36 @@ async def test_t3_what_was_not_on_its_way_when_tasks_went_is_never_committed(tmp
         committing.cancel()
         with suppress(asyncio.CancelledError):
             await committing
+
+
+@pytest.mark.parametrize("newest", [None, NEW])
+async def test_t3_a_stale_claim_is_dropped_before_the_transactional_id_is_claimed(
+    tmp_path: Path, newest: Claim | None
+) -> None:
+    at = Member(tmp_path)
+    at.assignment.claim = newest
+    await at.assignment.assign([TP(TOPIC, 0)], OLD.generation)
+    assert at.notes.inits == 0
+    assert at.committer.claim is OLD
+    assert all(owned.ready for owned in at.assignment.owned.values())
+
+
+@pytest.mark.parametrize(("rows", "position", "kept"), [(0, 1, True), (3, 1, False), (0, 9, False)])
+async def test_t3_the_cache_is_kept_only_where_the_log_held_nothing_new_and_the_positions_are_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rows: int, position: int, kept: bool
+) -> None:
+    async def restored(*_: Any) -> int:
+        return rows
+
+    at = Member(tmp_path)
+    owned = at.assignment.owned[TOY.processor.row, 0]
+    at.add(0)
+    write = owned.task.snapshot().write
+    owned.store.write(write)
+    owned.task.wrote(write)
+    monkeypatch.setattr(module, "restore", restored)
+    await owned.catch_up(cast(Any, None), lambda _: {TOPIC: position})
+    assert bool(owned.task.caches[TOY.accounts.id].hot) is kept
 
 
 def damaged(_: Any) -> None:
