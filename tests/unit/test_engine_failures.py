@@ -1,16 +1,20 @@
-"""What becomes of records that fail, and of states that cannot be read: rules R2, R3 and S1, without a broker."""
+"""What becomes of records that fail, and of states that cannot be read: rules R2, R3, R7 and S1, without a broker."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from math import inf
 
 import pytest
 
 from app.engine.broker.limits import Limits
+from app.engine.driver import EPOCH_MS, Sent
 from app.engine.processor import Out, Processor, Record, Table
+from app.engine.state.store import MemoryStore
 from app.engine.state.stored import Codec, NewerFormat, Unreadable
-from app.engine.tasks.lane import UnknownTopic
-from app.engine.tasks.task import Rewind
+from app.engine.tasks.lane import Encoded, Runtime, UnknownTopic
+from app.engine.tasks.task import Rewind, Task
+from app.engine.topology import build
 from app.wire.partition import partition
 from app.wire.topics import Topic
 from tests.support.one_task import TOY, A, B, Bench, driver, letters, records, sums
@@ -35,6 +39,18 @@ def test_r2_what_fails_is_a_dead_letter_and_all_else_goes_on() -> None:
         (b"a", "undecodable", 1),
     ]
     assert [letter.partition for letter in run.dead(TOY.additions)] == [partition(b"a", 4)] * 5
+
+
+def test_r7_a_dead_letter_is_on_the_partition_of_its_source_modulo_n() -> None:
+    name, letters_ = TOY.additions.name, list[Encoded]()
+    counts = {name: 6, f"iopt.dlq.{name}": 4}
+    runtime = Runtime(counts, lambda out, _: letters_.append(out), {}, lambda *_, **__: None, lambda: EPOCH_MS)
+    (sub,) = build([TOY.processor], {}).values()
+    for number in range(6):
+        task = Task(sub, number, MemoryStore(), runtime, 1 << 20)
+        task.start({name: 0})
+        task.process(name, [Sent(0, EPOCH_MS, b"a", b"no json")], 0, EPOCH_MS, inf)
+    assert [(out.topic, out.partition) for out in letters_] == [(f"iopt.dlq.{name}", n) for n in (0, 1, 2, 3, 0, 1)]
 
 
 def test_r2_careful_mode_decides_the_same() -> None:
