@@ -84,6 +84,16 @@ class Events:
             self._subscribers = (*self._subscribers, entry)
         return lambda: self._forget(entry)
 
+    def wakes(self, wake: Callable[[], object]) -> None:
+        """With the next event, once. For `forked` alone: it takes no lock, which may not be made anew yet."""
+
+        def woken(_: Event) -> None:
+            self._forget(entry)
+            wake()
+
+        entry = (woken, frozenset[str]())
+        self._subscribers = (*self._subscribers, entry)
+
     def _forget(self, entry: tuple[Subscriber, frozenset[str]]) -> None:
         with self._lock:
             self._subscribers = tuple(each for each in self._subscribers if each is not entry)

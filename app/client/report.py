@@ -69,9 +69,9 @@ class Report:
         self._asleep = self._threads.copy()
 
     def forked(self) -> None:
-        """What waits is the parent's to tell. The child tells in a name of its own; with its first call it wakes."""
+        """What waits is the parent's to tell. The child tells in a name of its own, from its first call or event on."""
         self._begin(self._born.forked())
-        self._tallies.forked(self.who)
+        self._tallies.forked(self.who, self.wake)
 
     @property
     def asleep(self) -> bool:

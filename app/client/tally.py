@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from ..domain.client_events import TYPES, ClientEvents, parted
 from .clock import Clock
@@ -26,9 +26,10 @@ class Tally:
         self._told = part.counts()
         self._since_at = at
 
-    def forked(self) -> None:
-        """As do the counts of the part."""
+    def forked(self, wake: Callable[[], object]) -> None:
+        """What is told begins at nought, as do the counts of the part."""
         self._told = dict.fromkeys(self._told, 0)
+        self._events.wakes(wake)
 
     def of(self, part: Part | None) -> bool:
         """None: whether nobody can use the part any more."""
@@ -64,10 +65,11 @@ class Tallies:
         self._due_ns = clock.now_ns() + EVERY_MS * MS
         self._lock = threading.Lock()
 
-    def forked(self, who: Who) -> None:
+    def forked(self, who: Who, wake: Callable[[], object]) -> None:
+        """`wake`: once there is something to tell."""
         self._who, self._lock = who, threading.Lock()
         for tally in self._kept:
-            tally.forked()
+            tally.forked(wake)
 
     def add(self, part: Part) -> None:
         """ValueError for one whose events nobody would ask for."""

@@ -23,8 +23,7 @@ from app.client.worker_pool import WORKERS
 from app.domain.breakers.breaker import State
 from app.domain.bulkhead import BulkheadPolicy, ThreadPoolBulkheadPolicy
 from tests.support.child import held_by_another_thread, in_child
-from tests.support.members import PAY, Member
-from tests.support.memory_transport import MemoryTransport, Topics
+from tests.support.members import Member
 from tests.support.small_breaker import SMALL, fail, of
 from tests.support.virtual_clock import MS, VirtualClock
 
@@ -197,66 +196,3 @@ def test_children_of_one_parent_have_names_of_their_own():
     names = {in_child(lambda: member.report.who.client) for _ in range(3)} | {member.report.who.client}
     assert len(names) == 4
     assert in_child(lambda: in_child(lambda: member.report.who.client).count("-")) == 3
-
-
-class Followed:
-    """A fleet whose threads run, and say so."""
-
-    def __init__(self):
-        self.transport = MemoryTransport(Topics())
-        self.fleet = Fleet(self._poll, Report(self._send, WHO))
-        self.pay = self.fleet.breaker(PAY, SMALL)
-        self.forget()
-
-    def forget(self):
-        self.polled, self.sent, self._never = threading.Event(), threading.Event(), threading.Event()
-
-    def _poll(self, within_ms):
-        if self.polled.is_set():
-            self._never.wait(within_ms / 1000)
-        self.polled.set()
-        return self.transport.poll(within_ms)
-
-    def _send(self, *record):
-        self.transport.send(*record)
-        self.sent.set()
-
-
-@pytest.fixture
-def followed():
-    made = Followed()
-    yield made
-    made.fleet.close()
-
-
-def test_reporter_and_follower_begin_anew_with_the_first_call_of_the_child(followed):
-    followed.fleet.start()
-    assert followed.fleet.ready.wait(20)
-
-    def child():
-        followed.forget()
-        followed.pay.metrics()
-        before = threading.active_count()
-        followed.pay.call(seven)
-        return before, followed.sent.wait(10), followed.polled.wait(10)
-
-    assert in_child(child) == [1, True, True]
-
-
-def test_or_when_it_waits_for_the_states_of_the_fleet(followed):
-    followed.transport.cut = True
-    followed.fleet.start()
-    assert followed.polled.wait(20)
-
-    def child():
-        followed.forget()
-        followed.transport.cut = False
-        return followed.fleet.ready.wait(10)
-
-    assert (in_child(child), followed.fleet.ready.is_set()) == (True, False)
-
-
-def test_the_child_of_a_closed_fleet_starts_nothing(followed):
-    followed.fleet.start()
-    followed.fleet.close()
-    assert in_child(lambda: [followed.pay.call(seven), threading.active_count()]) == [7, 1]
