@@ -18,6 +18,7 @@ from app.engine.tasks.outbox import Outbox
 from tests.support.accounts import Accounts
 from tests.support.kafka import Kafka
 from tests.support.toy import Addition
+from tests.support.workers import PARTITIONS
 
 
 @pytest.fixture
@@ -29,18 +30,20 @@ async def client(kafka: Kafka) -> AsyncIterator[AIOKafkaClient]:
     await made.close()
 
 
-async def test_s4_no_worker_joins_while_positions_are_settled(
+async def test_s4_a_worker_that_comes_while_positions_are_settled_waits_and_then_runs(
     toy_row: Accounts, client: AIOKafkaClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "STAY_MS", 60_000)  # a worker takes a while to start
     async with alone(client, toy_row.group):
-        refused = toy_row.workers.start()
-        assert refused.wait(60) == 1
-        assert "has members that are no workers" in refused.events("worker_failed")[0]["error"]
+        worker = toy_row.workers.start()
+        (held,) = worker.until("group_held")
+        assert (held["group"], held["level"]) == (toy_row.group, "warning")
         with pytest.raises(Refused, match="has members"):
             async with alone(client, toy_row.group):
                 pass
-    worker = toy_row.workers.ready()
+        assert worker.events("tasks_assigned") == worker.events("task_ready") == []
+    worker.until("task_ready", lambda events: len({event["task"] for event in events}) >= PARTITIONS)
+    assert worker.events("group_held") == [held]
     with pytest.raises(Refused, match=f"group {toy_row.group} has members: faust"):
         async with alone(client, toy_row.group):
             pass
@@ -48,6 +51,16 @@ async def test_s4_no_worker_joins_while_positions_are_settled(
     toy_row.until_summed()
     assert worker.stop() == 0
     toy_row.assert_exact()
+
+
+async def test_s4_a_worker_that_waits_for_the_group_ends_when_it_is_told_to(
+    toy_row: Accounts, client: AIOKafkaClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "STAY_MS", 60_000)
+    async with alone(client, toy_row.group):
+        worker = toy_row.workers.start()
+        worker.until("group_held")
+        assert worker.stop() == 0
 
 
 async def test_s4_who_has_left_commits_nothing_more(toy_row: Accounts, client: AIOKafkaClient) -> None:

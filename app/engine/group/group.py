@@ -8,12 +8,14 @@ from typing import Any
 from aiokafka.consumer import consumer as aiokafka_consumer
 from aiokafka.consumer.group_coordinator import GroupCoordinator
 from aiokafka.coordinator.protocol import ConsumerProtocol
-from aiokafka.errors import BrokerResponseError, InconsistentGroupProtocolError, kafka_errors
+from aiokafka.errors import BrokerResponseError, InconsistentGroupProtocolError, KafkaError, kafka_errors
+from aiokafka.protocol.admin import DescribeGroupsRequest
 from aiokafka.protocol.group import HeartbeatRequest
 from faust.transport.drivers import aiokafka as driver
 
 from app.engine.broker.protocol import Heartbeat, LeaveGroup
 from app.engine.fatal import fatal
+from app.engine.group.door import Door, Standing
 from app.engine.group.recovery import Refused
 from app.engine.transactions.transaction import Claim
 
@@ -38,6 +40,29 @@ class Coordinator(GroupCoordinator):  # type: ignore[misc]
     """Without heartbeat v4 two twins steal the group from each other for ever (T6)."""
 
     leaving = False
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._door = Door(self.group_id, self._standing, self._closing)
+
+    async def _do_rejoin_group(self, subscription: Any) -> bool:
+        try:
+            joined: bool = await super()._do_rejoin_group(subscription)
+        except InconsistentGroupProtocolError:
+            if not await self._door.opens():
+                raise
+            return False
+        if joined:
+            self._door.entered()
+        return joined
+
+    async def _standing(self) -> Standing:
+        """A coordinator that does not answer, or has moved, is looked for before the next try to join."""
+        try:
+            ((_, _, state, _, protocol, *_),) = (await self._send_req(DescribeGroupsRequest([self.group_id]))).groups
+        except KafkaError:
+            return Standing("", "")
+        return Standing(state, protocol)
 
     async def _send_req(self, request: Any) -> Any:
         if isinstance(request, HeartbeatRequest) and self._group_instance_id:

@@ -1,7 +1,7 @@
 """Alone in a consumer group, for as long as something is settled by hand that workers must not touch meanwhile.
 
 All members of a group share a protocol, and no worker speaks this one. So while one of us is a member Kafka lets no
-worker join (it is refused), and while a worker is a member we are let in no more than it would be.
+worker join (it sees whose protocol that is, and waits), and while a worker is a member we are let in no more than it.
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ from typing import Any
 from aiokafka.client import AIOKafkaClient, ConnectionGroup, CoordinationType
 from aiokafka.errors import for_code
 from aiokafka.protocol.admin import DescribeGroupsRequest
-from aiokafka.protocol.group import JoinGroupRequest
+from aiokafka.protocol.group import JoinGroupRequest, SyncGroupRequest
 
 from app.engine.broker.admin import Refused
 from app.engine.broker.codes import RETRIABLE
 from app.engine.broker.protocol import LeaveGroup
+from app.engine.group.door import ALONE
 from app.engine.startup import reach_group
 from app.engine.transactions.transaction import Claim
 
-PROTOCOL = "iopt-offsets"
 STAY_MS = 6_000  # the least that brokers allow; who is killed here keeps workers out for so long
 OTHER_PROTOCOL, MEMBER_ID_REQUIRED, REBALANCING = 23, 79, 27
 FORGOTTEN = "stop it; one that has stopped is forgotten after iopt.session-timeout"
@@ -45,7 +45,7 @@ async def alone(client: AIOKafkaClient, group: str) -> AsyncIterator[Claim]:
     node = await client.coordinator_lookup(CoordinationType.GROUP, group)
     joined = await _join(client, node, group)
     try:
-        if len(joined.members) != 1:
+        if len(joined.members) != 1 or not await _settle_in(client, node, group, joined):
             raise Refused(f"group {group}: another `iopt offsets` is at work")
         yield Claim(joined.generation_id, joined.member_id, None)
     finally:
@@ -55,7 +55,7 @@ async def alone(client: AIOKafkaClient, group: str) -> AsyncIterator[Claim]:
 async def _join(client: AIOKafkaClient, node: int, group: str) -> Any:
     member = ""
     while True:
-        request = JoinGroupRequest(group, STAY_MS, STAY_MS, member, None, "consumer", [(PROTOCOL, b"")])
+        request = JoinGroupRequest(group, STAY_MS, STAY_MS, member, None, "consumer", [(ALONE, b"")])
         answer = await client.send(node, request, group=ConnectionGroup.COORDINATION)
         if answer.error_code == 0:
             return answer
@@ -65,3 +65,13 @@ async def _join(client: AIOKafkaClient, node: int, group: str) -> Any:
             raise for_code(answer.error_code)(f"JoinGroup {group}")
         member = answer.member_id or member
         await asyncio.sleep(0.05)
+
+
+async def _settle_in(client: AIOKafkaClient, node: int, group: str, joined: Any) -> bool:
+    """Before it has an assignment, Kafka tells nobody by which protocol a group goes. False: somebody else joins."""
+    assigned = [(joined.member_id, b"")]
+    request = SyncGroupRequest(group, joined.generation_id, joined.member_id, None, assigned)
+    answer = await client.send(node, request, group=ConnectionGroup.COORDINATION)
+    if answer.error_code not in (0, REBALANCING):
+        raise for_code(answer.error_code)(f"SyncGroup {group}")
+    return bool(answer.error_code == 0)
