@@ -1,8 +1,9 @@
 """saga-inbox, saga-replies -> saga.decide -> sagas -> commands, saga-events, call-outcomes, domain events"""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable
 from typing import Any
 
+from app.domain.breakers.calls import CallOutcome
 from app.domain.sagas import saga as domain
 from app.domain.sagas.messages import Act, Reply, Signal, Start, Typed
 from app.domain.sagas.saga_state import Saga
@@ -24,14 +25,31 @@ def run_sagas(
     return saga, carried(effects, saga.trace if saga else None)
 
 
-def carried(effects: Iterable[Effect], trace: bytes | None) -> Iterator[Out]:
-    for effect in effects:
-        match effect:
-            case Sent(topic, name, command):
-                yield Out(commands(topic), command.saga_id, Typed(name, command), command.command_id, trace)
-            case Told(name, fact):
-                yield Out(SAGA_EVENTS, fact.saga_id, Typed(name, fact), f"{fact.saga_id}#{fact.seq}", trace)
-            case Emitted(topic, key, saga_id, name, data, id):
-                yield Out(emitted(topic), key, Typed(name, data), id, trace, subject=saga_id)
-            case _:
-                yield Out(CALL_OUTCOMES, effect.service, effect, trace=trace)
+def carried(effects: Iterable[Effect], trace: bytes | None) -> list[Out]:
+    return [_OUT[type(effect)](effect, trace) for effect in effects]
+
+
+def _command(sent: Sent, trace: bytes | None) -> Out:
+    command = sent.command
+    return Out(commands(sent.topic), command.saga_id, Typed(sent.type, command), command.command_id, trace)
+
+
+def _fact(told: Told, trace: bytes | None) -> Out:
+    fact = told.fact
+    return Out(SAGA_EVENTS, fact.saga_id, Typed(told.type, fact), f"{fact.saga_id}#{fact.seq}", trace)
+
+
+def _end(told: Emitted, trace: bytes | None) -> Out:
+    return Out(emitted(told.topic), told.key, Typed(told.type, told.data), told.id, trace, subject=told.saga_id)
+
+
+def _outcome(outcome: CallOutcome, trace: bytes | None) -> Out:
+    return Out(CALL_OUTCOMES, outcome.service, outcome, trace=trace)
+
+
+_OUT: dict[type, Callable[[Any, bytes | None], Out]] = {
+    Sent: _command,
+    Told: _fact,
+    Emitted: _end,
+    CallOutcome: _outcome,
+}

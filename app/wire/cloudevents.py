@@ -36,9 +36,10 @@ class CloudEvents:
     ) -> None:
         self.types, self._to_bytes = types, to_bytes
         bodies = list(types.values())
-        self._shapes = {name.encode(): _Shape(body) for name, body in types.items()}
+        self._by_type = {name: _Shape(body) for name, body in types.items()}
+        self._shapes = {name.encode(): shape for name, shape in self._by_type.items()}
         self._shared = {name.encode(): name for name, body in types.items() if bodies.count(body) > 1}
-        self._names = {body: (name, self._shapes[name.encode()]) for name, body in types.items()}
+        self._names = {body: (name, self._by_type[name]) for name, body in types.items()}
         self._default = default.encode() if default else None
 
     def decode(self, value: bytes | None, headers: Headers) -> Any:
@@ -52,8 +53,8 @@ class CloudEvents:
 
     def encode(self, value: Any, envelope: Envelope) -> tuple[bytes, Written]:
         if type(value) is Typed:
-            name, shape = value.type, self._shapes[value.type.encode()]
-            return to_json(value.body), shape.headers(name, value.body, envelope)
+            name, body = value
+            return to_json(body), self._by_type[name].headers(name, body, envelope)
         name, shape = self._names[type(value)]
         return self._to_bytes(value), shape.headers(name, value, envelope)
 
@@ -72,7 +73,8 @@ class AnyType:
         return Typed(name, self._shape.read(data, found, at))
 
     def encode(self, value: Typed, envelope: Envelope) -> tuple[bytes, Written]:
-        return to_json(value.body), self._shape.headers(value.type, value.body, envelope)
+        name, body = value
+        return to_json(body), self._shape.headers(name, body, envelope)
 
 
 def open_event(value: bytes | None, headers: Headers) -> Opened:

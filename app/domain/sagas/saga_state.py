@@ -117,7 +117,7 @@ def ordinal(saga: Saga) -> int:
 
 def kept_bytes(saga: Saga) -> int:
     """An upper bound of what the state takes, by its parts that can grow."""
-    results = sum(len(progress.result or b"") + len(progress.step) + 100 for progress in saga.steps)
+    results = sum([len(progress.result or b"") + len(progress.step) + 100 for progress in saga.steps])
     return len(saga.data) + results + HISTORY_ENTRIES * 160 + MESSAGE_BYTES + 4 * ID_BYTES
 
 
