@@ -199,6 +199,42 @@ def test_a_fleet_that_does_not_answer_is_not_waited_for_for_ever(member):
     assert not member.permits()
 
 
+def test_held_back_by_a_fleet_that_lost_its_numbers_it_tries_by_itself_after_a_minute(member):
+    """It takes the new states for older ones, until their numbers have passed those that it knows."""
+    member.told(OPEN, 7, until=5 * S)
+    member.told(CLOSED, 0)
+    member.after(5 * S + 1)
+    assert not member.permits()
+    member.after(60 * S)
+    assert not member.permits()
+    member.after(1)
+    assert [member.permits() for _ in range(3)] == [True] * 3
+    assert member.pay.state is CLOSED
+    member.told(OPEN, 1, until=500 * S)
+    assert member.permits()
+    member.told(OPEN, 8, until=500 * S)
+    assert not member.permits()
+
+
+def test_a_fleet_that_lost_its_numbers_is_not_heard_while_old_states_are_read_first(member):
+    member.told(CLOSED, 7)
+    member.told(OPEN, 1, until=500 * S)
+    later = Member("order-2", member.topics)
+    later.fleet.hear()
+    assert (member.permits(), later.permits()) == (True, True)
+    member.fail(3)
+    assert (member.pay.state, later.pay.state) == (OPEN, CLOSED), "each judges by its own calls"
+
+
+def test_a_fleet_that_lost_its_numbers_is_heard_after_a_tombstone(member):
+    member.told(OPEN, 7, until=500 * S)
+    member.topics.tell(PAY, None)
+    member.told(OPEN, 1, until=500 * S)
+    later = Member("order-2", member.topics)
+    later.fleet.hear()
+    assert [(each.pay.state, each.pay.told.seq) for each in (member, later)] == [(OPEN, 1), (OPEN, 1)]
+
+
 def test_by_hand_counts_until_a_newer_state_is_told(member):
     member.told(OPEN, 1, until=5 * S)
     member.pay.reset()
