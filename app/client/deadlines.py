@@ -5,6 +5,7 @@ so one timer watches over all of them.
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections import deque
 from typing import Any
 
@@ -71,3 +72,16 @@ class Deadlines:
         self._watched = bool(queue)
         if queue:
             self.loop.call_at(queue[0].at_s, self._look)
+
+
+class ByThread(threading.local):
+    """Of the event loop that runs in this thread."""
+
+    def __init__(self, limit_s: float) -> None:
+        self._limit_s = limit_s
+        self._newest: Deadlines | None = None
+
+    def here(self) -> Deadlines:
+        if self._newest is None or self._newest.loop is not asyncio.get_running_loop():
+            self._newest = Deadlines(self._limit_s)
+        return self._newest

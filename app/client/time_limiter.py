@@ -9,7 +9,7 @@ from typing import Any
 
 from ..domain.time_limiter import TimeLimiterPolicy
 from .clock import CLOCK, Clock
-from .deadlines import Deadlines
+from .deadlines import ByThread, Deadlines
 from .errors import TimeLimitExceeded
 from .part import AsyncWay, Part, Way
 from .stopping import Stop
@@ -56,18 +56,15 @@ class TimeLimiter(Part):
         return self._cancelling(inner) if self.policy.cancel_running_future else self._leaving(inner)
 
     def _cancelling(self, inner: AsyncWay) -> AsyncWay:
-        limit_s, publish, running = (
-            self.policy.timeout_duration_ms / 1000,
-            self.events.publish,
-            asyncio.get_running_loop,
-        )
-        deadlines: Deadlines | None = None
+        publish, running = self.events.publish, asyncio.get_running_loop
+        by_thread = ByThread(self.policy.timeout_duration_ms / 1000)
+        deadlines: Deadlines | None = None  # that were used last: mostly there is one event loop
 
         async def limited(fn: Any, args: Any, kwargs: Any) -> Any:
             nonlocal deadlines
             here = deadlines
             if here is None or here.loop is not running():
-                here = deadlines = Deadlines(limit_s)
+                here = deadlines = by_thread.here()
             deadline = here.begin()
             try:
                 result = await inner(fn, args, kwargs)

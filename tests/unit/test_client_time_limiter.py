@@ -4,8 +4,9 @@ import threading
 
 import pytest
 
-from app.client.deadlines import Deadline
+from app.client.deadlines import Deadline, Deadlines
 from app.client.errors import TimeLimitExceeded
+from app.client.own_loop import OwnLoop
 from app.client.stopping import cancelled
 from app.client.time_limiter import TimeLimiter
 from app.domain.time_limiter import TimeLimiterPolicy
@@ -110,6 +111,24 @@ def test_one_limiter_serves_one_event_loop_after_another(clock):
     assert log == ["cancelled", "cancelled"]
 
 
+def kept(kind):
+    gc.collect()
+    return sum(type(each) is kind for each in gc.get_objects())
+
+
+def test_event_loops_that_take_turns_keep_one_timer_each(clock):
+    limiter, loops = of(1_000_000, clock), [OwnLoop(name, asyncio.Event().wait) for name in "ab"]
+    before = kept(Deadlines)
+    try:
+        for _ in range(50):
+            for loop in loops:
+                loop.wait(limiter.acall(slow, [], 0), 20)
+        assert kept(Deadlines) - before == 2
+    finally:
+        for loop in loops:
+            loop.stop()
+
+
 def test_many_tasks_end_each_at_its_own_time(clock):
     limiter, ended = of(1_000, clock), []
 
@@ -133,10 +152,9 @@ def test_limits_that_have_ended_do_not_pile_up_behind_one_that_goes_on(clock):
         going_on = asyncio.create_task(limiter.acall(slow, [], 9))
         for _ in range(2_000):
             await limiter.acall(slow, [], 0)
-        gc.collect()
-        kept = sum(type(each) is Deadline for each in gc.get_objects())
+        left = kept(Deadline)
         await going_on
-        return kept
+        return left
 
     assert clock.run(scene()) <= 100
 
