@@ -161,6 +161,11 @@ class Engine:
             self.committer.freed.clear()
             await self.committer.freed.wait()
 
+    def mend(self, owned: Owned, error: Unreadable) -> None:
+        """For who only looks: it stops nothing. What cannot be mended is left to the record that needs it (R3)."""
+        if owned.ready and owned.mendable(error) and not self._rewinding.going:
+            self._rewinding.rebuild(owned, error)
+
     async def drain(self) -> None:
         """Before partitions go: commit what is processed, four seconds at most."""
         try:

@@ -23,9 +23,9 @@ from tables.breaker import breakers
 from .ask import asked, refuse_others
 from .breakers import configured, uncalled
 from .guard import FOR, principal
-from .owner import SOON, Question, from_owner
-from .problem import Problem, kafka_answering, reply
-from .service import Elsewhere, NotSent, Restoring, Service, Stored
+from .owner import Question, from_owner
+from .problem import SOON, Problem, kafka_answering, reply
+from .service import Elsewhere, NotNow, NotSent, Restoring, Service, Stored
 
 Act = Literal["force-open", "close", "disable", "metrics-only", "reset"]
 
@@ -125,9 +125,11 @@ async def _verdict(service: Service, act: BreakerAct) -> Audit | None:
 
 
 def _fleet(service: Service, act: BreakerAct) -> Fleet | None:
-    """None where it went to another worker, too."""
-    found = service.read(breakers, act.service)
-    return found.value if isinstance(found, Stored) else None
+    """None where it went to another worker or cannot be read, too."""
+    with suppress(NotNow):
+        found = service.read(breakers, act.service)
+        return found.value if isinstance(found, Stored) else None
+    return None
 
 
 async def _audited(service: Service, act: BreakerAct) -> Audit | None:

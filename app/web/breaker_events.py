@@ -22,8 +22,8 @@ from tables.breaker import breakers
 
 from .ask import asked, refuse_others
 from .breakers import configured
-from .owner import SOON, Question, from_owner
-from .problem import Problem, kafka_answering, reply
+from .owner import Question, from_owner
+from .problem import SOON, Problem, kafka_answering, reply
 from .service import Elsewhere, Restoring, Service
 
 T = TypeVar("T")

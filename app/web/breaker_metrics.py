@@ -19,14 +19,14 @@ from app.telemetry.metrics import (
 )
 
 from .breakers import own_breakers
-from .service import Service
+from .service import NotNow, Service
 
 FAILED, SUCCESSFUL, IGNORED, NOT_PERMITTED = "failed", "successful", "ignored", "not_permitted"
 
 
 def look(service: Service) -> None:
     """As of now; totals are those since a breaker began, whichever worker had it."""
-    kept = dict(own_breakers(service))
+    kept = _kept(service)
     now_ms = service.now_ms()
     policies = {name: service.policy(name) for name in kept}
     now = {name: metrics(each, now_ms, policies[name]) for name, each in kept.items()}
@@ -53,6 +53,14 @@ def look(service: Service) -> None:
             if (size := _most_buffered(each.breaker, policies[name])) is not None
         }
     )
+
+
+def _kept(service: Service) -> dict[str, Kept]:
+    """None where a store cannot be read, as while one is restored: all other metrics are told."""
+    try:
+        return dict(own_breakers(service))
+    except NotNow:
+        return {}
 
 
 def _most_buffered(breaker: Breaker, policy: Policy) -> int | None:

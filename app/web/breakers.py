@@ -14,8 +14,8 @@ from app.domain.breakers.window import shown
 from tables.breaker import breakers
 
 from .ask import MOST, asked, refuse_others
-from .owner import HOP, SOON, from_all
-from .problem import Problem, reply
+from .owner import HOP, from_all
+from .problem import SOON, Problem, reply
 from .service import Service, Stored
 
 

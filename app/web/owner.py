@@ -10,12 +10,11 @@ import msgspec
 from aiohttp import ClientError, ClientSession, ClientTimeout, web
 from yarl import URL
 
-from .problem import Problem
+from .problem import SOON, Problem
 
 CLIENT = web.AppKey("client", ClientSession)
 HOP = "iopt-asked-by-worker"  # the owner asks nobody else
 PATIENCE_S = 3.0
-SOON: Mapping[str, str] = {"Retry-After": "1"}
 PASSED_ON = ("Content-Type", "Retry-After")
 
 Answer = tuple[int, bytes, Mapping[str, str]]

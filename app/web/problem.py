@@ -11,7 +11,10 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
+from .service import NotNow
+
 KAFKA_S = 3.0
+SOON: Mapping[str, str] = {"Retry-After": "1"}
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -31,7 +34,7 @@ async def kafka_answering() -> AsyncIterator[None]:
         async with asyncio.timeout(KAFKA_S):
             yield
     except TimeoutError as error:
-        raise Problem(503, f"Kafka does not answer within {KAFKA_S:g} s", headers={"Retry-After": "1"}) from error
+        raise Problem(503, f"Kafka does not answer within {KAFKA_S:g} s", headers=SOON) from error
 
 
 def reply(body: Any, status: int = 200) -> web.Response:
@@ -45,6 +48,8 @@ async def as_problems(request: web.Request, handler: Handler) -> web.StreamRespo
         return await handler(request)
     except Problem as problem:
         return _response(problem)
+    except NotNow as not_now:
+        return _response(Problem(503, str(not_now), headers=SOON))
     except web.HTTPMethodNotAllowed as error:
         allowed = ", ".join(sorted(error.allowed_methods))
         return _response(Problem(error.status, f"{request.path} takes {allowed}", headers={"Allow": allowed}))

@@ -15,8 +15,8 @@ from app.domain.sagas.saga_state import STATES, Progress, Saga, StepState
 from tables.saga import sagas
 
 from .ask import after, asked, cursor_after, limit, refuse_others
-from .owner import SOON, from_owner
-from .problem import Problem, reply
+from .owner import from_owner
+from .problem import SOON, Problem, reply
 from .service import Elsewhere, Restoring
 
 NAME = re.compile(r"[a-z][a-z0-9-]{0,62}")

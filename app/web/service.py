@@ -56,6 +56,10 @@ class Restoring(NamedTuple):
     """The key belongs to a task of this worker that is not ready."""
 
 
+class NotNow(Exception):
+    """A state of this worker that cannot be read at this moment; the message names the task and says why."""
+
+
 class Page(NamedTuple, Generic[S]):
     """In order of key. `more`: there are further ones after the last."""
 
@@ -100,10 +104,14 @@ class Service(Protocol):
     def instances(self, family: str) -> Sequence[str]:
         """The names that `resilience4j.<family>.instances` has."""
 
-    def read(self, table: Table[S], key: str) -> Stored[S] | Elsewhere | Restoring: ...
+    def read(self, table: Table[S], key: str) -> Stored[S] | Elsewhere | Restoring:
+        """Raises NotNow."""
 
     def scan(self, table: Table[S], prefix: str, after: str, limit: int, mark: int | None) -> Page[S]:
-        """States whose key begins with `prefix` and comes after `after`; with `mark` only those that bear it."""
+        """States whose key begins with `prefix` and comes after `after`; with `mark` only those that bear it.
+
+        Raises NotNow.
+        """
 
     def tally(self, table: Table[Any]) -> Mapping[str, int]:
         """How many states bear each mark, by its name."""

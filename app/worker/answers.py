@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from heapq import merge
 from itertools import islice
+from operator import itemgetter
 from typing import Any, TypeVar
 
 from app.config import Settings
@@ -19,7 +21,8 @@ from app.engine.group.placement import TaskId
 from app.engine.health.pulse import Pulse
 from app.engine.processor import Table
 from app.engine.service import Worker
-from app.engine.state.stored import mark_of
+from app.engine.state.rocks import Closed
+from app.engine.state.stored import Unreadable, mark_of
 from app.engine.tail import Log, Seen
 from app.web.service import (
     Component,
@@ -27,6 +30,7 @@ from app.web.service import (
     Elsewhere,
     Health,
     Keepers,
+    NotNow,
     NotSent,
     Page,
     Restoring,
@@ -39,6 +43,7 @@ from app.wire.topics import BREAKER_ACTS, BREAKER_TRANSITIONS, CALL_OUTCOMES, To
 from tables.breaker import policies, scopes
 
 S = TypeVar("S")
+Row = tuple[bytes, bytes, Owned]
 STEP = 500  # rows read at a time
 
 
@@ -48,6 +53,7 @@ class Answers:
     def __init__(self, worker: Worker, settings: Callable[[], Settings]) -> None:
         self._worker, self._settings = worker, settings
         self._pulse: Pulse = worker.pulse
+        self._loop = asyncio.get_running_loop()
 
     def health(self) -> Health:
         findings = self._pulse.findings()
@@ -136,7 +142,10 @@ class Answers:
             return self._elsewhere(task)
         if not owned.ready:
             return Restoring()
-        return Stored(owned.task.read(table.id, raw_key), owned.store.meta.now_ms)
+        try:
+            return Stored(owned.task.read(table.id, raw_key), owned.store.meta.now_ms)
+        except Unreadable as error:
+            raise self._unreadable(owned, error) from error
 
     def _row(self, table: Table[Any]) -> str:
         return next(row for row, sub in self._worker.subs.items() if table in sub.tables)
@@ -155,19 +164,47 @@ class Answers:
         tasks = self._of(table)
         start = bytes([table.id])
         begin, last = start + prefix.encode(), start + after.encode() if after else b""
-        rows = merge(*(self._rows(owned, begin, last, mark) for owned in tasks))
+        rows = merge(*(self._rows(owned, begin, last, mark) for owned in tasks), key=itemgetter(0))
         found = list(islice(rows, limit + 1))
-        codec = tasks[0].task.caches[table.id].codec if tasks else None
-        items = [(key[1:].decode(), codec.unpack(value)) for key, value in found[:limit]] if codec else []
+        items = [(key[1:].decode(), self._unpacked(owned, table, value)) for key, value, owned in found[:limit]]
         return Page(items, len(found) > limit, max((owned.store.meta.now_ms for owned in tasks), default=0))
 
     def _of(self, table: Table[Any]) -> list[Owned]:
-        return [owned for owned in self._worker.engine.owned.values() if owned.ready and table in owned.sub.tables]
+        """Also in another thread, while tasks come and go."""
+        found = list(self._worker.engine.owned.values())
+        return [owned for owned in found if owned.ready and table in owned.sub.tables]
 
-    def _rows(self, owned: Owned, prefix: bytes, after: bytes, mark: int | None) -> Iterator[tuple[bytes, bytes]]:
-        while rows := owned.store.scan(prefix, after, STEP):
-            yield from (row for row in rows if mark is None or mark_of(row[1]) == mark)
+    def _rows(self, owned: Owned, prefix: bytes, after: bytes, mark: int | None) -> Iterator[Row]:
+        since = owned.since
+        while rows := self._scanned(owned, prefix, after, since):
+            yield from ((*row, owned) for row in rows if mark is None or mark_of(row[1]) == mark)
             after = rows[-1][0]
+
+    def _scanned(self, owned: Owned, prefix: bytes, after: bytes, since: float) -> list[tuple[bytes, bytes]]:
+        """Raises NotNow, also where it was restored `since` then: what came before and what comes do not fit."""
+        try:
+            rows = owned.store.scan(prefix, after, STEP)
+        except Closed as error:
+            raise NotNow(f"{owned.task.name} went to another worker at this moment: ask again later") from error
+        except Unreadable as error:
+            raise self._unreadable(owned, error) from error
+        if (owned.ready, owned.since) != (True, since):
+            raise NotNow(f"{owned.task.name} is being restored by this worker: ask again later")
+        return rows
+
+    def _unpacked(self, owned: Owned, table: Table[S], value: bytes) -> S:
+        try:
+            found: S = owned.task.caches[table.id].codec.unpack(value)
+        except Unreadable as error:
+            raise self._unreadable(owned, error) from error
+        return found
+
+    def _unreadable(self, owned: Owned, error: Unreadable) -> NotNow:
+        """The engine is told; from any thread."""
+        mendable = owned.mendable(error)
+        self._loop.call_soon_threadsafe(self._worker.engine.mend, owned, error)
+        follows = "it is being rebuilt, ask again later" if mendable else "restart the worker"
+        return NotNow(f"the store of {owned.task.name} cannot be read: {error}; {follows}")
 
     def tally(self, table: Table[Any]) -> Mapping[str, int]:
         counts = dict.fromkeys(table.marks, 0)

@@ -15,6 +15,7 @@ from aiokafka.structs import TopicPartition
 from app.engine.group.placement import TaskId
 from app.engine.group.recovery import Refused, restore
 from app.engine.state.rocks import RocksStore
+from app.engine.state.stored import NewerFormat, Unreadable
 from app.engine.tasks.clock import TaskClock
 from app.engine.tasks.lane import AHEAD_MS
 from app.engine.tasks.task import Task
@@ -62,6 +63,10 @@ class Owned:
     def quiet(self) -> bool:
         """Everything that was delivered is processed."""
         return not any(self.chunks.values())
+
+    def mendable(self, error: Unreadable) -> bool:
+        """By the changelog, once (R3)."""
+        return not self.rebuilt and not isinstance(error, NewerFormat)
 
     def behind(self, topic: str) -> bool:
         """Something was delivered that goes before it (R8), and does not itself wait for a view."""

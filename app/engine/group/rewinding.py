@@ -12,7 +12,7 @@ from app.engine.broker.codes import UnpinnedRecord
 from app.engine.fatal import fatal
 from app.engine.group.assignment import Assignment
 from app.engine.group.owned import Owned
-from app.engine.state.stored import NewerFormat, Unreadable
+from app.engine.state.stored import Unreadable
 from app.engine.tasks.task import Rewind
 from app.engine.transactions.committer import Committer
 from app.telemetry import metrics
@@ -53,7 +53,7 @@ class Rewinding:
 
     def rebuild(self, owned: Owned, error: Unreadable) -> None:
         """Once, from the changelog; raises the error when that has not helped, or cannot (R3)."""
-        if owned.rebuilt or isinstance(error, NewerFormat):
+        if not owned.mendable(error):
             raise error
         log.error("store_rebuilt", task=owned.task.name, error=str(error))
         owned.rebuilt = True

@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
+from threading import Lock
 from time import monotonic
 from typing import Any, NamedTuple
 
@@ -35,6 +36,10 @@ _BLOCK_CACHE = rocksdict.Cache(128 << 20)
 
 class Damaged(Unreadable):
     """What is on disk is not what was written: the changelog has it (R3)."""
+
+
+class Closed(Exception):
+    """Its task is not this worker's any more."""
 
 
 def refuse_damage(error: Exception, signs: Sequence[str] = ("Corruption",)) -> None:
@@ -88,6 +93,7 @@ class RocksStore:
         """Wiped when it is damaged, of another cluster or changelog, or was last written before `oldest_ms`."""
         self.path, self._identity, self._clock_ms = path, identity, clock_ms
         self._db: Any = None
+        self._scanning = Lock()  # in another thread perhaps: an iterator would outlive its database
         try:
             self._open()
             raw = self._read(META)
@@ -126,10 +132,11 @@ class RocksStore:
         return Meta(found.offset, found.positions, found.now_ms, cursor, found.marks, found.group, found.expired)
 
     def wipe(self) -> None:
-        self._shut()
-        shutil.rmtree(self.path)
-        self._open()
-        self.meta = Meta()
+        with self._scanning:
+            self._shut()
+            shutil.rmtree(self.path)
+            self._open()
+            self.meta = Meta()
 
     def close(self) -> None:
         """What cannot be flushed any more, on a full disk perhaps, is in the changelog."""
@@ -137,13 +144,15 @@ class RocksStore:
             self._db.flush()
         except Exception as error:  # noqa: BLE001  rocksdict has no type of its own
             log.error("store_not_flushed", task=self.path.name, error=str(error))
-        self._shut()
+        with self._scanning:
+            self._shut()
 
     def _shut(self) -> None:
         """Its files are given back, whatever the last of its flushes says."""
         if self._db is not None:
             with suppress(Exception):
                 self._db.close()
+            self._db = None
 
     def get(self, key: bytes) -> bytes | None:
         return self._read(STATE + key)
@@ -245,8 +254,12 @@ class RocksStore:
         return [(_timer.unpack_from(key)[1], key[9:]) for key, _ in self._walk(begin, end, limit)]
 
     def scan(self, prefix: bytes, after: bytes, limit: int) -> list[tuple[bytes, bytes]]:
+        """From any thread. Raises Closed."""
         end = STATE + prefix[:-1] + bytes([prefix[-1] + 1])
-        found = [(key[1:], value) for key, value in self._walk(STATE + max(after, prefix), end, limit + 1)]
+        with self._scanning:
+            if self._db is None:
+                raise Closed(self.path.name)
+            found = [(key[1:], value) for key, value in self._walk(STATE + max(after, prefix), end, limit + 1)]
         return [(key, value) for key, value in found if key > after][:limit]
 
     def _walk(self, begin: bytes, end: bytes, limit: int | None = None) -> Iterator[tuple[bytes, bytes]]:
