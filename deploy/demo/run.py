@@ -2,29 +2,24 @@
 
 from __future__ import annotations
 
-import asyncio
-import shutil
-import signal
-import sys
-import tempfile
 import time
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
-import orjson
 from aiokafka.structs import ConsumerRecord
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from deploy.demo import frame
 from deploy.demo.books import audit
 from deploy.demo.ledger import Entry, Ledger
 from deploy.demo.orders import orders
 from deploy.demo.participants import NAMES
 from deploy.demo.report import Outcome, show
-from deploy.demo.shop import NotFresh, topics
-from deploy.demo.stage import CHECKOUT, Broken, Plan, Stage
+from deploy.demo.shop import topics
+from deploy.demo.stage import Broken, Plan, Stage
 from deploy.demo.watch import finish, reader
-from deploy.kafka import NoKafka, local_kafka
 
 REASON = "iopt-dlq-reason"
 
@@ -32,29 +27,11 @@ REASON = "iopt-dlq-reason"
 def run(orders: int, kills: int, seed: int, *, keep: bool, json: bool) -> int:
     """0 if every order ended as it should. What was written stays where they did not, or with `keep`."""
     console = Console(stderr=True)
-    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))  # as Ctrl-C
-    directory = new_directory()
-    try:
-        with local_kafka(directory / "kafka") as kafka:
-            told = asyncio.run(_play(Plan(orders, kills, seed, directory), kafka, console)).told()
-        keep = keep or not told["holds"]
-    except (NoKafka, NotFresh) as error:
-        console.print(str(error), highlight=False)
-        return 1
-    finally:
-        leave(directory, keep, console)
-    if json:
-        sys.stdout.buffer.write(orjson.dumps(told, option=orjson.OPT_INDENT_2) + b"\n")
-    else:
-        show(told, Console())
-    return 0 if told["holds"] else 1
 
+    async def play(directory: Path, kafka: str) -> dict[str, Any]:
+        return (await _play(Plan(orders, kills, seed, directory), kafka, console)).told()
 
-def leave(directory: Path, keep: bool, console: Console) -> None:
-    if keep:
-        console.print(f"Kept: {directory}", highlight=False, soft_wrap=True)
-    else:
-        shutil.rmtree(directory)
+    return frame.run(play, lambda told: show(told, Console()), console, keep=keep, json=json)
 
 
 async def _play(plan: Plan, kafka: str, console: Console) -> Outcome:
@@ -126,8 +103,3 @@ def _progress(console: Console) -> Progress:
     return Progress(
         TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), console=console
     )
-
-
-def new_directory() -> Path:
-    (CHECKOUT / "var").mkdir(exist_ok=True)
-    return Path(tempfile.mkdtemp(prefix="demo-", dir=CHECKOUT / "var"))

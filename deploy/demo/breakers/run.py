@@ -2,47 +2,30 @@
 
 from __future__ import annotations
 
-import asyncio
-import signal
-import sys
 import time
 from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import orjson
 from rich.console import Console
 
+from deploy.demo import frame
 from deploy.demo.breakers import checks
 from deploy.demo.breakers.payment import NAME
 from deploy.demo.breakers.stage import CALLERS, Stage
 from deploy.demo.report import show_findings, show_table
-from deploy.demo.run import leave, new_directory
-from deploy.demo.shop import NotFresh
 from deploy.demo.stage import Broken
-from deploy.kafka import NoKafka, local_kafka
 
 
 def run(kill: bool, *, keep: bool, json: bool) -> int:
     """0 if all went as it should. What was written stays where it did not, or with `keep`."""
     console = Console(stderr=json)
-    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))  # as Ctrl-C
-    directory = new_directory()
-    try:
-        with local_kafka(directory / "kafka") as kafka:
-            outcome = asyncio.run(_play(directory, kafka, kill, console))
-        keep = keep or not outcome["holds"]
-    except (NoKafka, NotFresh) as error:
-        console.print(str(error), highlight=False)
-        return 1
-    finally:
-        leave(directory, keep, console)
-    if json:
-        sys.stdout.buffer.write(orjson.dumps(outcome, option=orjson.OPT_INDENT_2) + b"\n")
-    else:
-        _show(outcome, console)
-    return 0 if outcome["holds"] else 1
+
+    async def play(directory: Path, kafka: str) -> dict[str, Any]:
+        return await _play(directory, kafka, kill, console)
+
+    return frame.run(play, lambda outcome: _show(outcome, console), console, keep=keep, json=json)
 
 
 async def _play(directory: Path, kafka: str, kill: bool, console: Console) -> dict[str, Any]:
