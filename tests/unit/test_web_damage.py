@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterable
 from pathlib import Path
 from threading import Event, Lock
 from types import SimpleNamespace
@@ -13,84 +12,26 @@ from typing import Any, NamedTuple, cast
 
 import msgspec
 import pytest
-from aiokafka.structs import TopicPartition
 
-from app.config import load
 from app.domain.breakers.breaker import Breaker
 from app.domain.breakers.calls import BreakerAct
 from app.domain.breakers.fleet import Fleet, Kept
 from app.domain.sagas.saga_state import State
-from app.engine.driver import EPOCH_MS
 from app.engine.engine import Engine
 from app.engine.group.owned import Owned
-from app.engine.plan import Plan
-from app.engine.processor import Table
-from app.engine.readings import Complete
-from app.engine.state.rocks import Damaged, Identity, RocksStore
-from app.engine.state.store import Meta, Write
+from app.engine.state.rocks import Damaged, RocksStore
 from app.engine.state.stored import NewerFormat, Unreadable
-from app.engine.tasks.lane import Runtime
-from app.engine.tasks.task import Task
-from app.engine.topology import build
 from app.web.service import Component, Health, NotNow, NotSent, Status
 from app.worker.answers import STEP, Answers
-from app.worker.plan import plan_of
 from tables.breaker import breakers
 from tables.saga import sagas
+from tests.support.one_owner import OneOwner, running
 from tests.support.web import Site, site
 from tests.unit.test_web_sagas import saga
 
 KEYS = [f"o-{n:02}" for n in range(60)]
 SERVICES = [f"service-{n:02}" for n in range(60)]
 HEALTHY = Component(Status.UP)
-
-
-class OneOwner:
-    """Tasks saga-0 and breaker-0 over real stores, as an engine has them that does nothing but note what it is told."""
-
-    def __init__(self, directory: Path) -> None:
-        settings = load(None, {})
-        self.plan: Plan = plan_of(settings, [])
-        self.plan = cast(Any, SimpleNamespace(**vars(self.plan) | {"partitions": 1}))
-        self.subs = build(self.plan.processors, self.plan.named)
-        self.slot = SimpleNamespace(instance="me")
-        self.pulse = None
-        self.told: list[tuple[Owned, Unreadable]] = []
-        members = SimpleNamespace(owner=lambda _: "me", seats={})
-        self.engine = SimpleNamespace(
-            owned={("saga", 0): self._owned(directory, "saga"), ("breaker", 0): self._owned(directory, "breaker")},
-            mend=lambda owned, error: self.told.append((owned, error)),
-            clock=SimpleNamespace(now_ms=lambda: EPOCH_MS),
-            assignment=SimpleNamespace(roll=SimpleNamespace(members=members)),
-        )
-        self.settings = settings
-
-    def _owned(self, directory: Path, row: str) -> Owned:
-        sub = self.subs[row]
-        readings = {view: Complete[Any](view.name, lambda _: None) for view in sub.views}
-        runtime = Runtime({f"iopt.{row}.changelog": 1}, print, readings, print, lambda: EPOCH_MS)
-        store = RocksStore(directory / f"{row}-0", Identity("c", "t"), oldest_ms=0, clock_ms=EPOCH_MS)
-        owned = Owned(Task(sub, 0, store, runtime, 1), store, [TopicPartition(next(iter(sub.readers)), 0)], 1.0)
-        owned.arrived()
-        return owned
-
-    def owned(self, row: str) -> Owned:
-        found: Owned = self.engine.owned[row, 0]
-        return found
-
-    def keep(self, row: str, table: Table[Any], states: Mapping[str, Any]) -> None:
-        owned = self.owned(row)
-        codec = owned.task.caches[table.id].codec
-        changes = [(bytes([table.id]) + key.encode(), codec.pack(state)) for key, state in states.items()]
-        owned.store.write(Write(changes, [], [], Meta(now_ms=EPOCH_MS)))
-        owned.store.flush()
-
-    def answers(self) -> Answers:
-        return Answers(cast(Any, self), lambda: self.settings)
-
-    def close(self) -> None:
-        for owned in self.engine.owned.values():
-            owned.store.close()
 
 
 class Asked(Answers):
@@ -101,13 +42,6 @@ class Asked(Answers):
 
     async def act(self, act: BreakerAct) -> None:
         raise NotSent(act.breaker)
-
-
-@asynccontextmanager
-async def running(directory: Path) -> AsyncIterator[OneOwner]:
-    worker = OneOwner(directory)
-    yield worker
-    worker.close()
 
 
 @pytest.fixture
