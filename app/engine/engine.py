@@ -202,8 +202,7 @@ class Engine:
 
     def _tick(self) -> None:
         now_ms, self.ticked_at = self.clock.now_ms(), monotonic()
-        if jump := self.clock.jumped_ms():
-            log.warning("wall_clock_jumped", by_ms=jump)
+        self.clock.tell_of_jump()
         self.timers_due = sum(self._beat(owned, now_ms) for owned in self.owned.values()) > 0
 
     def _beat(self, owned: Owned, clock_ms: int) -> bool:

@@ -225,6 +225,7 @@ RESTORE_REMAINING = Gauge(
 VIEWS_READY = Gauge("iopt_views_ready", "1 once a view has been read to its end", ("view",))
 TIMERS_FIRED = Counter("iopt_timers_fired_total", "Timers fired", ("row",))
 TIMERS_HELD = Counter("iopt_timer_held_total", "Timers fired although a partition was still held up by others")
+CLOCK_JUMPS = Counter("iopt_clock_jumps_total", "Jumps of the wall clock by more than five seconds")
 REWINDS = Counter("iopt_rewinds_total", "Transactions given up, read again one record at a time", ("reason",))
 DEAD_LETTERS = Counter("iopt_dead_letters_total", "Records dead-lettered, by source", ("topic", "reason"), "records")
 SAGAS = Gauge("iopt_sagas", "Sagas in this worker's tasks by state", ("state",))

@@ -8,6 +8,7 @@ import pytest
 
 from app.engine.tasks import clock as module
 from app.engine.tasks.clock import Clock, TaskClock
+from app.telemetry import metrics
 
 HOUR_MS = 3_600_000
 
@@ -22,6 +23,16 @@ def test_c1_a_jump_of_the_wall_moves_no_clock_and_is_told_once(monkeypatch: pyte
         assert (clock.now_ms(), clock.jumped_ms(), clock.jumped_ms()) == (before_ms, told_ms, 0)
         at.wall, at.monotonic = at.wall + 1, at.monotonic + 1
         assert (clock.now_ms(), clock.jumped_ms()) == (before_ms + 1_000, 0)
+
+
+def test_c1_a_jump_of_the_wall_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    at = SimpleNamespace(wall=1_000.0)
+    monkeypatch.setattr(module, "time", SimpleNamespace(time=lambda: at.wall, monotonic=lambda: 50.0))
+    clock, before = Clock(), metrics.CLOCK_JUMPS.samples()[()]
+    for jump_s in (3_600, -3_600, 4):
+        at.wall += jump_s
+        clock.tell_of_jump()
+    assert metrics.CLOCK_JUMPS.samples()[()] == before + 2
 
 
 def test_c1_a_task_that_is_ahead_goes_on_at_half_speed_until_the_clock_has_caught_up() -> None:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import time
 
+from app.telemetry import metrics
+from app.telemetry.logs import log
+
 JUMP_MS = 5_000
 
 
@@ -20,6 +23,11 @@ class Clock:
         drift = int(time.time() * 1000) - self.now_ms()
         jump, self._drift_ms = drift - self._drift_ms, drift
         return jump if abs(jump) > JUMP_MS else 0
+
+    def tell_of_jump(self) -> None:
+        if jump := self.jumped_ms():
+            metrics.CLOCK_JUMPS.add()
+            log.warning("wall_clock_jumped", by_ms=jump)
 
 
 class TaskClock:
