@@ -28,10 +28,11 @@ from faust.tables.recovery import Recovery
 from faust.transport.conductor import Conductor
 from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer, ConsumerRebalanceListener
 
+from app import engine
 from app.engine.broker import fetch
 from app.engine.group import group
 
-ENGINE = Path(fetch.__file__).parent
+ENGINE = Path(engine.__file__).parent
 
 
 class Private(NamedTuple):
@@ -167,7 +168,7 @@ def test_the_replacements_are_installed() -> None:
 def test_no_private_attribute_is_touched_that_is_not_listed_here() -> None:
     listed = {name for _, name, *_ in chain(METHODS, SET_WHEN_MADE, PROPERTIES)}
     touched, own = set[str](), set[str]()
-    for file in ENGINE.glob("*.py"):
+    for file in ENGINE.rglob("*.py"):
         for node in ast.walk(ast.parse(file.read_text())):
             if isinstance(node, ast.Attribute) and node.attr.startswith("_") and not node.attr.startswith("__"):
                 touched.add(node.attr)
