@@ -10,7 +10,15 @@ import random
 import signal
 from collections.abc import Callable
 
-POINTS = ("before_transaction", "before_end", "after_commit", "after_write", "during_restore", "after_decide")
+POINTS = (
+    "before_transaction",
+    "before_end",
+    "after_commit",
+    "after_write",
+    "during_restore",
+    "after_decide",
+    "during_assignment",
+)
 SIGNALS = {"kill": signal.SIGKILL, "stop": signal.SIGSTOP}
 
 

@@ -10,6 +10,7 @@ import msgspec
 
 from app.engine.driver import Driver, Sent
 from app.wire.dead_letter import DeadLetter
+from app.wire.partition import partition
 from app.wire.topics import changelog, dead_letters
 from tests.faults.scenario import Scenario
 from tests.faults.stores import rows_of, states_of
@@ -17,7 +18,7 @@ from tests.support.kafka import Kafka, Written
 from tests.support.toy import Account, Sum
 
 _sum = msgspec.json.Decoder(Sum).decode
-Letter = tuple[bytes | str | None, str]
+Letter = tuple[bytes | str | None, str, Sequence[tuple[str, bytes | None]]]  # value, reason, the record's own headers
 
 
 class Outcome(NamedTuple):
@@ -58,8 +59,8 @@ def found(kafka: Kafka, scenario: Scenario) -> Outcome:
     row, notes = scenario.row, scenario.notes
     logged = rows_of(kafka, changelog(row.processor.row).name)
     return Outcome(
-        sums_in(kafka.read_all(row.sums.name)),
-        sums_in(kafka.read_all(row.alarms.name)),
+        sums_in(kafka, row.sums.name),
+        sums_in(kafka, row.alarms.name),
         letters_in(kafka.read_all(dead_letters(row.additions.name).name)),
         letters_in(kafka.read_all(dead_letters(notes.notes.name).name)),
         timeless(states_of(row.accounts, logged)),
@@ -71,7 +72,11 @@ def timeless(states: Mapping[str, Account]) -> dict[str, Account]:
     return {key: msgspec.structs.replace(state, alarm_at=int(state.alarm_at > 0)) for key, state in states.items()}
 
 
-def sums_in(records: Sequence[Written]) -> dict[str, list[Sum]]:
+def sums_in(kafka: Kafka, topic: str) -> dict[str, list[Sum]]:
+    records, count = kafka.read_all(topic), kafka.topics()[topic]
+    for record in records:
+        if record.partition != (home := partition((record.key or "").encode(), count)):
+            raise Different(f"{topic}: {record} is not on partition {home}")
     return grouped((record.key or "", _sum(record.value or b"")) for record in records)
 
 
@@ -79,9 +84,17 @@ def letters_in(records: Iterable[Written | Sent]) -> dict[str, list[Letter]]:
     """A reference that stands for a value is known by the value's digest: it names another offset in the driver."""
     letters = [DeadLetter.read(key_bytes(record.key), record.value, record.headers) for record in records]
     return grouped(
-        (text(letter.key), (letter.reference.sha256 if letter.reference else letter.value, letter.reason))
+        (
+            text(letter.key),
+            (letter.reference.sha256 if letter.reference else letter.value, letter.reason, own(letter)),
+        )
         for letter in letters
     )
+
+
+def own(letter: DeadLetter) -> list[tuple[str, bytes | None]]:
+    """Its headers as librdkafka reads them, for which a name ends at a NUL."""
+    return [(name.partition("\0")[0], value) for name, value in letter.headers]
 
 
 def key_bytes(key: str | bytes | None) -> bytes | None:

@@ -18,8 +18,9 @@ HEAD = """\
 
 Written by `make faults`: what is done to the engine on purpose, and what came of it. How it is checked, and how to run
 one alone, which renews its line: [tests/faults](../tests/faults/README.md). "Equal" says, to the last record: outputs,
-dead letters and states are those that the driver computes without Kafka; every local store is its changelog, row by
-row; the group's offsets, the changelog's positions and what was sent agree.
+dead letters with the records' own headers, and states are those that the driver computes without Kafka, each on its
+key's partition; every local store is its changelog, row by row; the group's offsets, the changelog's positions and what
+was sent agree.
 """
 
 

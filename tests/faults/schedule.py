@@ -66,6 +66,11 @@ def schedule(
     return register
 
 
+def all_of(module: str) -> list[Schedule]:
+    """Of one that is imported."""
+    return [one for one in _found.values() if one.does.__module__ == module]
+
+
 def all_schedules() -> dict[str, Schedule]:
     """By name, in the order of files and of lines."""
     for module in iter_modules(schedules.__path__):

@@ -12,6 +12,7 @@ import rocksdict
 from app.engine.processor import Table
 from app.engine.state.rocks import META, STATE, TIMER, Standing, _options, _timer
 from app.engine.state.stored import POSITIONS_KEY, Codec, decode_positions, due_of, mark_of
+from app.wire.partition import partition
 from tests.support.kafka import POLL_S, Kafka, ended_partition
 from tests.support.toy import Account
 
@@ -67,13 +68,14 @@ def content(rows: Iterable[Row], before: int | None = None) -> tuple[dict[bytes,
 
 
 def states_of(table: Table[Account], logged: Mapping[int, Sequence[Row]]) -> dict[str, Account]:
-    codec = Codec(table)
-    return {
-        key[1:].decode(): codec.unpack(value)
-        for rows in logged.values()
-        for key, value in content(rows)[0].items()
-        if key[0] == table.id
-    }
+    """Of all partitions; a state on another one than its key's would hide the one that counts."""
+    codec, found = Codec(table), dict[str, Account]()
+    for number, rows in logged.items():
+        for key, value in content(rows)[0].items():
+            if key[0] == table.id:
+                assert number == partition(key[1:], len(logged)), f"{key!r} is on partition {number}"
+                found[key[1:].decode()] = codec.unpack(value)
+    return found
 
 
 def local(path: Path) -> Local | None:

@@ -35,11 +35,14 @@ THREE_TIMES = {
 class Brokers:
     """Nodes 1 to 3, each broker and controller in one."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, release: Release = KAFKA_4) -> None:
+        self._release = release
         controllers = dict(enumerate(ports.free(NODES), 1))
         voters = ",".join(f"{node}@127.0.0.1:{port}" for node, port in controllers.items())
         self.nodes = {
-            node: Broker(directory / str(node), heap=HEAP, properties={"controller.quorum.voters": voters})
+            node: Broker(
+                directory / str(node), heap=HEAP, properties={"controller.quorum.voters": voters}, release=release
+            )
             for node in controllers
         }
         for node, broker in self.nodes.items():
@@ -52,7 +55,7 @@ class Brokers:
 
     def start(self) -> None:
         """All at once: none of them serves before a majority is there."""
-        kit = prepare()
+        kit = prepare(self._release)
         if not kit.archive.exists():
             make_archive(kit)
         for node, broker in self.nodes.items():
@@ -82,8 +85,8 @@ def lay_out(formatted: Path, logs: Path, node: int) -> None:
 
 
 @contextmanager
-def three_brokers(directory: Path) -> Iterator[Brokers]:
-    brokers = Brokers(directory)
+def three_brokers(directory: Path, release: Release = KAFKA_4) -> Iterator[Brokers]:
+    brokers = Brokers(directory, release)
     try:
         brokers.start()
         yield brokers

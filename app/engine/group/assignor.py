@@ -15,6 +15,7 @@ import msgspec
 from aiokafka.coordinator.assignors.abstract import AbstractPartitionAssignor
 from aiokafka.coordinator.protocol import ConsumerProtocolMemberAssignment, ConsumerProtocolMemberMetadata
 
+from app.engine.faults import fault_point
 from app.engine.group.placement import Member, TaskId, majority, place
 from app.engine.group.slots import STORES, Slot
 from app.engine.topology import SubTopology
@@ -177,7 +178,8 @@ class TaskAssignor(AbstractPartitionAssignor):  # type: ignore[misc]
     def assign(
         self, cluster: Any, members: Mapping[str, ConsumerProtocolMemberMetadata]
     ) -> dict[str, ConsumerProtocolMemberAssignment]:
-        """In the leader. Raises UnknownCount."""
+        """In the leader, between JoinGroup and SyncGroup. Raises UnknownCount."""
+        fault_point("during_assignment")
         told = {member: _told(metadata.user_data) for member, metadata in members.items()}
         said = {one.id: one for one in told.values()}
         view = share_out(said, self.me.id, lambda topic: len(cluster.partitions_for_topic(topic) or ()))

@@ -15,6 +15,8 @@ from tests.support.workers import Process
 
 HOSTS = ("one", "two", "three")
 CHANCES = {"during_restore": 1}
+OF_A_GROUP = "during_assignment"  # passed by its leader alone, and only when somebody joins or leaves
+OF_A_WORKER = tuple(point for point in POINTS if point != OF_A_GROUP)
 
 
 class Crowd:
@@ -52,7 +54,7 @@ def killed_at_fault_points(trial: Trial) -> None:
     trial.ready().kill()
     with trial.load():
         for turn in range(trial.times(10, 1)):
-            for point in POINTS:
+            for point in OF_A_WORKER:
                 if point == "during_restore":
                     shutil.rmtree(trial.workers.data / "0" / "stores", ignore_errors=True)
                 doomed = trial.start(fault=f"kill@{point}:{CHANCES.get(point, 0.5)}")
@@ -141,3 +143,27 @@ def killed_during_a_rebalance(trial: Trial) -> None:
                 crowd.start(victim)
                 guest.stop()
     trial.settle()
+
+
+@schedule(bound_s=420)
+def killed_while_it_assigns(trial: Trial) -> None:
+    """The leader of the group kills itself between JoinGroup and SyncGroup, 10 times, as workers join under load."""
+    leaders = partial(trial.start, fault=f"kill@{OF_A_GROUP}:0.5")
+    crowd = {host: leaders(data=host) for host in HOSTS}
+    died = turn = 0
+    with trial.load():
+        while died < trial.times(10, 2):
+            guest = trial.start(data=f"guest-{turn}", leave=True)
+            wait_for(partial(assigned_or_killed, guest, *crowd.values()), "an assignment, or a leader's death", 90)
+            for host in [host for host, worker in crowd.items() if worker.code is not None]:
+                assert crowd[host].code == -signal.SIGKILL, crowd[host].tail()
+                died, crowd[host] = died + 1, leaders(data=host)
+            guest.kill() if turn % 2 else guest.stop()
+            turn += 1
+    for worker in trial.alive:
+        worker.kill()
+    trial.settle()
+
+
+def assigned_or_killed(guest: Process, *leaders: Process) -> bool:
+    return bool(guest.events("tasks_assigned")) or any(leader.code is not None for leader in leaders)

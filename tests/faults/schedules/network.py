@@ -21,6 +21,12 @@ def between(trial: Trial) -> Proxy:
     return trial.brokers.proxy
 
 
+def settle(trial: Trial, line: Proxy) -> None:
+    trial.remark(f"{line.accepted} connections")
+    assert line.accepted, "nobody was connected through the proxy"
+    trial.settle()
+
+
 @schedule(bound_s=420, brokers=proxied_broker)
 def connections_cut(trial: Trial) -> None:
     """Under load all connections of the worker are cut, and refused for up to 3 s, 15 times."""
@@ -31,8 +37,7 @@ def connections_cut(trial: Trial) -> None:
             line.cut()
             pause(trial, 3)
             line.heal()
-    trial.settle()
-    trial.remark(f"{line.accepted} connections")
+    settle(trial, line)
 
 
 @schedule(bound_s=420, brokers=proxied_broker)
@@ -43,8 +48,7 @@ def connections_reset(trial: Trial) -> None:
         for _ in range(trial.times(60, 10)):
             pause(trial, 1)
             line.reset()
-    trial.settle()
-    trial.remark(f"{line.accepted} connections")
+    settle(trial, line)
 
 
 @schedule(bound_s=420, brokers=proxied_broker)
@@ -57,7 +61,7 @@ def connections_slowed(trial: Trial) -> None:
             line.slow(**slow)
             wait(trial.times(20, 5))
             line.heal()
-    trial.settle()
+    settle(trial, line)
 
 
 @schedule(bound_s=420, brokers=proxied_broker)
@@ -70,7 +74,7 @@ def connections_stalled(trial: Trial) -> None:
             line.stall()
             pause(trial, 3)
             line.heal()
-    trial.settle()
+    settle(trial, line)
 
 
 @schedule(bound_s=420, brokers=proxied_broker)
@@ -98,7 +102,7 @@ def connections_paused_beyond_the_session(trial: Trial) -> None:
         paused.stop()
         assert heir.stop() == 0
     trial.remark(f"{ended} ended, the others joined again")
-    trial.settle()
+    settle(trial, line)
 
 
 def until_its_end_or_next_tasks(paused: Process, joined: int) -> None:

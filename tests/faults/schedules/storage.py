@@ -99,6 +99,7 @@ def stores_truncated(trial: Trial) -> None:
                 content.truncate(trial.dice.randrange(file.stat().st_size))
 
     damage_each_time(trial, trial.times(12, 2), truncate)
+    assert rebuilt(trial), "no worker has met what was cut off"
 
 
 @schedule(bound_s=900)
@@ -110,6 +111,7 @@ def bytes_flipped_in_stores(trial: Trial) -> None:
             flip(trial.dice.choice(kept_files(store)), trial.dice)
 
     damage_each_time(trial, trial.times(12, 2), flip_one)
+    assert rebuilt(trial), "no worker has met a flip"
 
 
 @schedule(bound_s=900)

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import signal
 
-from app.engine.faults import POINTS
 from tests.faults.schedule import schedule
-from tests.faults.schedules.kills import pause
+from tests.faults.schedules.kills import OF_A_WORKER, pause
 from tests.faults.trial import TASKS, Trial
 from tests.support.kafka import wait_for
 from tests.support.workers import Process
@@ -66,7 +65,7 @@ def frozen_and_taken_over(trial: Trial) -> None:
 def frozen_at_fault_points(trial: Trial) -> None:
     """A worker stops itself at each fault point, another host takes over, and then it wakes up, twice each."""
     for turn in range(trial.times(2, 1)):
-        for point in POINTS:
+        for point in OF_A_WORKER:
             if point == "during_restore":
                 continue  # nothing of a transaction is open there
             zombie = trial.start(data=f"zombie-{turn}-{point}", fault=f"stop@{point}:0.3")
