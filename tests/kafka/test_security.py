@@ -61,6 +61,16 @@ def test_sagas_end_over_a_login_although_the_worker_is_killed(guarded: Guarded, 
 
 
 @pytest.mark.timeout(240)
+@pytest.mark.parametrize("mechanism", ["PLAIN", "SCRAM-SHA-512"])
+def test_sagas_end_over_a_login_without_tls(guarded: Guarded, secured: Secured, mechanism: str) -> None:
+    guarded.door = secured.by_bare_login(mechanism)
+    worker = guarded.ready()
+    place(guarded, f"o-bare-{mechanism}")
+    guarded.serve(ended(f"o-bare-{mechanism}"))
+    assert worker.stop() == 0
+
+
+@pytest.mark.timeout(240)
 def test_sagas_end_over_a_certificate_of_the_client(guarded: Guarded, secured: Secured) -> None:
     guarded.door = secured.by_certificate(secured.authority.certificate("shop"))
     worker = guarded.ready()

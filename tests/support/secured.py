@@ -1,4 +1,4 @@
-"""A broker with three doors: an open one, one for logins over TLS, one for whoever bears a certificate."""
+"""A broker with four doors: an open one, one for logins over TLS, one for logins without it, one for certificates."""
 
 from __future__ import annotations
 
@@ -19,7 +19,14 @@ HOST = "127.0.0.1"
 USER, PASSWORD = "shop", "to be, or; not = to be"
 MODULE = "org.apache.kafka.common.security"
 MECHANISMS = {"PLAIN": f"{MODULE}.plain.PlainLoginModule", "SCRAM-SHA-512": f"{MODULE}.scram.ScramLoginModule"}
-DOORS = {"CONTROLLER": "PLAINTEXT", "PLAINTEXT": "PLAINTEXT", "LOGIN": "SASL_SSL", "BEARER": "SSL", "ASTRAY": "SSL"}
+DOORS = {
+    "CONTROLLER": "PLAINTEXT",
+    "PLAINTEXT": "PLAINTEXT",
+    "LOGIN": "SASL_SSL",
+    "BARE": "SASL_PLAINTEXT",
+    "BEARER": "SSL",
+    "ASTRAY": "SSL",
+}
 
 
 class Secured(NamedTuple):
@@ -28,6 +35,7 @@ class Secured(NamedTuple):
     authority: Authority
     bootstrap: str
     login: str
+    bare: str
     bearer: str
     astray: str
 
@@ -40,6 +48,11 @@ class Secured(NamedTuple):
             "SPRING_KAFKA_PROPERTIES_SASL_MECHANISM": mechanism,
             "SPRING_KAFKA_PROPERTIES_SASL_JAAS_CONFIG": jaas(mechanism, username=USER, password=password),
         }
+
+    def by_bare_login(self, mechanism: str = "SCRAM-SHA-512") -> dict[str, str]:
+        sealed = self.by_login(mechanism)
+        del sealed["SPRING_KAFKA_SSL_TRUSTSTORELOCATION"]
+        return sealed | {"IOPT_KAFKA": self.bare, "SPRING_KAFKA_SECURITY_PROTOCOL": "SASL_PLAINTEXT"}
 
     def by_certificate(self, own: Path) -> dict[str, str]:
         return {
@@ -55,7 +68,7 @@ def secured_broker(directory: Path) -> Iterator[Secured]:
     """It knows USER by its PASSWORD, and whomever its authority gave a certificate."""
     authority = Authority(directory)
     broker = Broker(directory / "broker")
-    doors = dict(zip(("LOGIN", "BEARER", "ASTRAY"), ports.free(3), strict=True))
+    doors = dict(zip(("LOGIN", "BARE", "BEARER", "ASTRAY"), ports.free(4), strict=True))
     broker.properties = _properties(broker, doors, authority)
     try:
         broker.start()
@@ -76,9 +89,16 @@ def _properties(broker: Broker, secured: Mapping[str, int], authority: Authority
         "ssl.truststore.type": "PEM",
         "ssl.truststore.location": str(authority.trusted),
         "listener.name.bearer.ssl.client.auth": "required",
-        "listener.name.login.sasl.enabled.mechanisms": ",".join(MECHANISMS),
-        "listener.name.login.plain.sasl.jaas.config": jaas("PLAIN", **{f"user_{USER}": PASSWORD}),
-        "listener.name.login.scram-sha-512.sasl.jaas.config": jaas("SCRAM-SHA-512"),
+        **_logins("login"),
+        **_logins("bare"),
+    }
+
+
+def _logins(door: str) -> Mapping[str, str]:
+    return {
+        f"listener.name.{door}.sasl.enabled.mechanisms": ",".join(MECHANISMS),
+        f"listener.name.{door}.plain.sasl.jaas.config": jaas("PLAIN", **{f"user_{USER}": PASSWORD}),
+        f"listener.name.{door}.scram-sha-512.sasl.jaas.config": jaas("SCRAM-SHA-512"),
     }
 
 
