@@ -9,6 +9,7 @@ from aiokafka.client import AIOKafkaClient, CoordinationType
 from aiokafka.protocol.transaction import InitProducerIdRequest
 
 from tests.faults.schedule import schedule
+from tests.faults.schedules.brokers import wait
 from tests.faults.schedules.kills import pause
 from tests.faults.trial import Trial
 
@@ -18,7 +19,7 @@ LAST_EPOCH, AT_ONCE = 32_766, 500
 @schedule(bound_s=300)
 def more_than_32767_transactions(trial: Trial) -> None:
     """The epoch of a worker's transactional id is brought near its end, then runs over under load, across two kills."""
-    run_over(trial, left=60)
+    run_over(trial, left=5)
 
 
 def run_over(trial: Trial, left: int) -> None:
@@ -32,7 +33,8 @@ def run_over(trial: Trial, left: int) -> None:
         with trial.load():
             for _ in range(2):
                 worker = trial.ready()
-                pause(trial, 2 + turn)
+                wait(1)
+                pause(trial, 1 + turn)
                 worker.kill()
         after = asyncio.run(producer_at(trial.brokers.bootstrap, transactional_id, 0))
         assert after != before, f"producer {after} has not come to the end of its epochs"
