@@ -73,6 +73,7 @@ SECTIONS: dict[str, list[Panel]] = {
             "cps",
             Query(rate("iopt_timers_fired_total", "row"), "{{row}}"),
             Query("sum(rate(iopt_timer_held_total[$__rate_interval]))", "held up by others"),
+            Query("sum(rate(iopt_clock_jumps_total[$__rate_interval]))", "jumps of the wall clock"),
         ),
         graph("Rewinds", "cps", Query(rate("iopt_rewinds_total", "reason"), "{{reason}}")),
     ],
