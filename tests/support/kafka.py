@@ -52,7 +52,14 @@ class Kafka:
     def __init__(self, bootstrap: str) -> None:
         self.bootstrap = bootstrap
         self._admin = AdminClient({"bootstrap.servers": bootstrap})
-        self._producer = Producer({"bootstrap.servers": bootstrap, "partitioner": "murmur2_random", "linger.ms": 0})
+        self._producer = Producer(
+            {
+                "bootstrap.servers": bootstrap,
+                "partitioner": "murmur2_random",
+                "linger.ms": 0,
+                "max.in.flight": 1,  # else what is sent again, to a topic that has only just been made, comes later
+            }
+        )
 
     def create(self, *topics: str, partitions: int = 4, **config: str) -> None:
         """Config names with `_` for `.`: `create("t", cleanup_policy="compact")`. Returns when they can be used."""
