@@ -1,6 +1,6 @@
 """Kafka 3.9, whose transactions are of version 1 (X5): all faults in which a broker has a part, once more.
 
-What is done to local files, clocks, definitions and deploys is done to none of it.
+Clocks, a worker's own disk, its definitions and states know no broker: what is done to them is done on Kafka 4 alone.
 """
 
 from __future__ import annotations
