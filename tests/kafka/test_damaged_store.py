@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.damage import flip
 from tests.support.kafka import Written, wait_for
 from tests.support.product import DEFINITION, IOPT, Product, event, product_in
 from tests.support.watched import get
@@ -31,9 +32,7 @@ def damaged(tmp_path: Path) -> Iterator[Product]:
         product.kafka.read_until("iopt.saga-events", started, within_s=120)
         assert worker.stop() == 0
         for file in (tmp_path / "data" / "0" / "stores").glob("saga-*/*.sst"):
-            content = bytearray(file.read_bytes())
-            content[len(content) // 4] ^= 1
-            file.write_bytes(content)
+            flip(file, file.stat().st_size // 4)
         yield product
 
 

@@ -11,6 +11,7 @@ import rocksdict
 
 from app.engine.state.rocks import STATE, _options
 from tests.support.accounts import Accounts, names_on
+from tests.support.damage import flip
 from tests.support.kafka import wait_for
 from tests.support.toy import Addition
 from tests.support.workers import Process
@@ -70,9 +71,7 @@ def test_r3_a_corrupt_block_rebuilds_its_store_and_no_record_is_a_dead_letter(to
     toy_row.until_summed()
     assert worker.stop() == 0
     (largest,) = (stores(toy_row) / f"{toy_row.row}-2").glob("*.sst")
-    content = bytearray(largest.read_bytes())
-    content[len(content) // 3] ^= 1
-    largest.write_bytes(content)
+    flip(largest, largest.stat().st_size // 3)
     damaged = toy_row.workers.ready()
     assert damaged.events("store_rebuilt") == []
     toy_row.add(*[Addition(account, 1) for account in many])

@@ -25,6 +25,7 @@ from app.web.service import Component, Health, NotNow, NotSent, Status
 from app.worker.answers import STEP, Answers
 from tables.breaker import breakers
 from tables.saga import sagas
+from tests.support.damage import flip
 from tests.support.one_owner import OneOwner, running
 from tests.support.web import Site, site
 from tests.unit.test_web_sagas import saga
@@ -46,7 +47,7 @@ class Asked(Answers):
 
 @pytest.fixture
 async def worker(tmp_path: Path) -> AsyncIterator[OneOwner]:
-    """Of each table a byte in the middle of its file is flipped: some of its states are in that block."""
+    """Of each table a bit within the first half of its file is flipped: some of its states are in that block."""
     dice = random.Random(5)
     async with running(tmp_path) as whole:
         told = {key: saga(key, State.COMPLETED, error=None) for key in KEYS}
@@ -54,7 +55,8 @@ async def worker(tmp_path: Path) -> AsyncIterator[OneOwner]:
         whole.keep("saga", sagas, kept)
         whole.keep("breaker", breakers, {name: fleet(name, dice) for name in SERVICES})
     for row in ("saga", "breaker"):
-        flip(tmp_path / f"{row}-0")
+        (file,) = (tmp_path / f"{row}-0").glob("*.sst")
+        flip(file, file.stat().st_size // 3)
     async with running(tmp_path) as damaged:
         yield damaged
 
@@ -65,13 +67,6 @@ def text(dice: random.Random) -> bytes:
 
 def fleet(name: str, dice: random.Random) -> Fleet:
     return Fleet({name: Kept(Breaker())}, acts=(dice.randbytes(300).hex(),))
-
-
-def flip(store: Path) -> None:
-    (file,) = store.glob("*.sst")
-    content = bytearray(file.read_bytes())
-    content[len(content) // 3] ^= 1
-    file.write_bytes(content)
 
 
 @pytest.fixture

@@ -18,6 +18,7 @@ from tests.faults.schedule import schedule
 from tests.faults.schedules.kills import pause
 from tests.faults.trial import Trial
 from tests.support.accounts import names_on
+from tests.support.damage import flip
 from tests.support.toy import Addition
 from tests.support.workers import PARTITIONS, Process
 
@@ -36,13 +37,8 @@ def kept_files(store: Path) -> list[Path]:
     return sorted(file for file in store.iterdir() if file.stat().st_size and not file.name.startswith(TOLD))
 
 
-def flip(file: Path, dice: random.Random) -> None:
-    at = dice.randrange(file.stat().st_size)
-    with file.open("r+b") as content:
-        content.seek(at)
-        (byte,) = content.read(1)
-        content.seek(at)
-        content.write(bytes([byte ^ 1 << dice.randrange(8)]))
+def flip_any(file: Path, dice: random.Random) -> None:
+    flip(file, dice.randrange(file.stat().st_size), dice.randrange(8))
 
 
 def rebuilt(trial: Trial) -> int:
@@ -108,7 +104,7 @@ def bytes_flipped_in_stores(trial: Trial) -> None:
 
     def flip_one(found: list[Path]) -> None:
         for store in found:
-            flip(trial.dice.choice(kept_files(store)), trial.dice)
+            flip_any(trial.dice.choice(kept_files(store)), trial.dice)
 
     damage_each_time(trial, trial.times(12, 2), flip_one)
     assert rebuilt(trial), "no worker has met a flip"
@@ -125,7 +121,7 @@ def bytes_flipped_under_a_worker(trial: Trial) -> None:
             with trial.load():
                 pause(trial, 2)
                 for file in (file for store in stores(trial) for file in store.glob("*.sst")):
-                    flip(file, trial.dice)
+                    flip_any(file, trial.dice)
                 pause(trial, 2)
             fill(trial)
     settle_read(trial)
